@@ -1,0 +1,40 @@
+// The shape of every handler: a request in, a reply (or a promise of one) out. A handler never touches a socket or a
+// buffer; what it does before its first await happens in arrival order, the rest in the background, and replies of one
+// connection leave in order of their requests (net/connection.ts). Fields left out of a reply take the schema's default.
+import type { Api, RequestOf, ResponseDraft } from '../../protocol/schema.ts'
+import type { Services } from '../services.ts'
+
+/** What is known of the one request at hand. */
+export interface RequestContext {
+  readonly apiVersion: number
+  readonly correlationId: number
+  readonly clientId: string | null
+  /** `User:ANONYMOUS` until authentication exists. */
+  readonly principal: string
+  /** The peer's address, without the port. */
+  readonly clientHost: string
+  /** The listener's name (PLAINTEXT, ...), for which addresses are advertised. */
+  readonly listenerName: string
+  /** The local address that the client connected to; a single broker without a host name advertises it. */
+  readonly localAddress: string
+  readonly localPort: number
+  /** Identifies the connection within this process (fetch sessions, per-connection state). */
+  readonly connectionId: number
+  /** Aborted when the connection is gone or the broker stops: parked work may be dropped. */
+  readonly signal: AbortSignal
+}
+
+export type Reply<A extends Api> = ResponseDraft<A> | null
+
+export interface Handler<A extends Api = Api> {
+  readonly api: A
+  handle(request: RequestOf<A>, context: RequestContext, services: Services): Reply<A> | Promise<Reply<A>>
+}
+
+/** Null as a reply means: send nothing (Produce with acks=0). A thrown MoldauError is mapped to a code by dispatch. */
+export function handler<A extends Api>(
+  api: A,
+  handle: (request: RequestOf<A>, context: RequestContext, services: Services) => Reply<A> | Promise<Reply<A>>
+): Handler<A> {
+  return { api, handle }
+}
