@@ -1,0 +1,242 @@
+// The real disk. At most (pool size - 2) data syncs are in flight, so that reads, and the syncs of the metadata log and
+// the quorum state, always find a thread of libuv's pool. The pool's size is fixed at its first use
+// (UV_THREADPOOL_SIZE, set before by the command line).
+import fs from 'node:fs'
+import path from 'node:path'
+import { type DiskUsage, type FileStat, type Files, type OpenMode, storageFailure } from './files.ts'
+
+/** writev(2) takes at most this many buffers (IOV_MAX on Linux). */
+const BUFFERS_MAX = 1024
+
+const FLAGS: Record<OpenMode, number> = {
+  read: fs.constants.O_RDONLY,
+  write: fs.constants.O_RDWR,
+  create: fs.constants.O_RDWR | fs.constants.O_CREAT
+}
+
+interface WaitingSync {
+  readonly fd: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+export class NodeFiles implements Files {
+  readonly #syncsMax: number
+  #syncs = 0
+  /** Data syncs that wait for a thread, first come first served; `#waitingFrom` is the head. */
+  #waiting: WaitingSync[] = []
+  #waitingFrom = 0
+
+  constructor(threadPoolSize = Number(process.env.UV_THREADPOOL_SIZE) || 4) {
+    this.#syncsMax = Math.max(1, threadPoolSize - 2)
+  }
+
+  open(file: string, mode: OpenMode): number {
+    try {
+      return fs.openSync(file, FLAGS[mode], 0o644)
+    } catch (error) {
+      throw storageFailure('open', file, error)
+    }
+  }
+
+  close(fd: number): void {
+    // Nothing depends on close: durability comes from fdatasync alone.
+    fs.close(fd, () => {})
+  }
+
+  writev(fd: number, buffers: readonly Uint8Array[], position: number): void {
+    try {
+      for (let from = 0; from < buffers.length; from += BUFFERS_MAX) {
+        const some = buffers.length <= BUFFERS_MAX ? buffers : buffers.slice(from, from + BUFFERS_MAX)
+        position = writeAll(fd, some, position)
+      }
+    } catch (error) {
+      throw storageFailure('write', `file ${fd}`, error)
+    }
+  }
+
+  readSync(fd: number, buffer: Uint8Array, position: number): number {
+    try {
+      let count = 0
+      while (count < buffer.length) {
+        const read = fs.readSync(fd, buffer, count, buffer.length - count, position + count)
+        if (read === 0) break
+        count += read
+      }
+      return count
+    } catch (error) {
+      throw storageFailure('read', `file ${fd}`, error)
+    }
+  }
+
+  read(fd: number, buffer: Uint8Array, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      let count = 0
+      const more = () => {
+        fs.read(fd, buffer, count, buffer.length - count, position + count, (error, read) => {
+          if (error) return reject(storageFailure('read', `file ${fd}`, error))
+          count += read
+          if (read === 0 || count === buffer.length) resolve(count)
+          else more()
+        })
+      }
+      if (buffer.length === 0) resolve(0)
+      else more()
+    })
+  }
+
+  ftruncate(fd: number, sizeInBytes: number): void {
+    try {
+      fs.ftruncateSync(fd, sizeInBytes)
+    } catch (error) {
+      throw storageFailure('truncate', `file ${fd}`, error)
+    }
+  }
+
+  fdatasync(fd: number, urgent = false): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (urgent) {
+        fs.fdatasync(fd, error => (error ? reject(storageFailure('sync', `file ${fd}`, error)) : resolve()))
+      } else if (this.#syncs < this.#syncsMax) this.#startSync({ fd, resolve, reject })
+      else this.#waiting.push({ fd, resolve, reject })
+    })
+  }
+
+  #startSync(sync: WaitingSync): void {
+    this.#syncs++
+    fs.fdatasync(sync.fd, error => {
+      this.#syncs--
+      this.#startWaiting()
+      if (error) sync.reject(storageFailure('sync', `file ${sync.fd}`, error))
+      else sync.resolve()
+    })
+  }
+
+  #startWaiting(): void {
+    const next = this.#waiting[this.#waitingFrom]
+    if (!next) return
+    this.#waitingFrom++
+    if (this.#waitingFrom === this.#waiting.length) {
+      this.#waiting = []
+      this.#waitingFrom = 0
+    }
+    this.#startSync(next)
+  }
+
+  rename(from: string, to: string): void {
+    try {
+      fs.renameSync(from, to)
+    } catch (error) {
+      throw storageFailure('rename', from, error)
+    }
+  }
+
+  sizeOf(file: string): number | null {
+    try {
+      return fs.statSync(file, { throwIfNoEntry: false })?.size ?? null
+    } catch (error) {
+      throw storageFailure('stat', file, error)
+    }
+  }
+
+  readFileSync(file: string): Buffer | null {
+    try {
+      return fs.readFileSync(file)
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw storageFailure('read', file, error)
+    }
+  }
+
+  async readFile(file: string): Promise<Buffer | null> {
+    try {
+      return await fs.promises.readFile(file)
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw storageFailure('read', file, error)
+    }
+  }
+
+  async stat(file: string): Promise<FileStat | null> {
+    try {
+      const stat = await fs.promises.stat(file)
+      return { sizeInBytes: stat.size, modifiedMs: stat.mtimeMs, isDirectory: stat.isDirectory() }
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw storageFailure('stat', file, error)
+    }
+  }
+
+  readdir(directory: string): Promise<string[]> {
+    return attempt('list', directory, fs.promises.readdir(directory))
+  }
+
+  async mkdir(directory: string): Promise<void> {
+    await attempt('create', directory, fs.promises.mkdir(directory, { recursive: true }))
+  }
+
+  unlink(file: string): Promise<void> {
+    return attempt('delete', file, fs.promises.rm(file, { force: true }))
+  }
+
+  removeDirectory(directory: string): Promise<void> {
+    return attempt('delete', directory, fs.promises.rm(directory, { recursive: true, force: true }))
+  }
+
+  async syncDirectory(directory: string): Promise<void> {
+    const handle = await attempt('open', directory, fs.promises.open(directory, 'r'))
+    try {
+      await attempt('sync', directory, handle.sync())
+    } finally {
+      await handle.close()
+    }
+  }
+
+  async diskUsage(directory: string): Promise<DiskUsage> {
+    const stat = await attempt('statfs', directory, fs.promises.statfs(directory))
+    return { freeBytes: stat.bavail * stat.bsize, totalBytes: stat.blocks * stat.bsize }
+  }
+
+  async writeFileAtomically(file: string, bytes: Uint8Array, urgent = false): Promise<void> {
+    const temporary = `${file}.tmp`
+    const fd = this.open(temporary, 'create')
+    try {
+      this.ftruncate(fd, 0)
+      this.writev(fd, [bytes], 0)
+      await this.fdatasync(fd, urgent)
+    } finally {
+      this.close(fd)
+    }
+    this.rename(temporary, file)
+    await this.syncDirectory(path.dirname(file))
+  }
+}
+
+/** The kernel may take less than it was given; then the rest goes again. Returns the position after the last byte. */
+function writeAll(fd: number, buffers: readonly Uint8Array[], position: number): number {
+  let total = 0
+  for (const buffer of buffers) total += buffer.length
+  let written =
+    buffers.length === 1
+      ? fs.writeSync(fd, buffers[0] as Uint8Array, 0, total, position)
+      : fs.writevSync(fd, buffers as Uint8Array[], position)
+  while (written < total) {
+    const rest = Buffer.concat(buffers).subarray(written)
+    const more = fs.writeSync(fd, rest, 0, rest.length, position + written)
+    if (more === 0) throw Object.assign(new Error('the system wrote nothing'), { code: 'EIO' })
+    written += more
+  }
+  return position + total
+}
+
+async function attempt<T>(operation: string, file: string, result: Promise<T>): Promise<T> {
+  try {
+    return await result
+  } catch (error) {
+    throw storageFailure(operation, file, error)
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as { code?: string }).code === 'ENOENT'
+}
