@@ -1,0 +1,19 @@
+import { api, bytes, i16, i32, i64 } from '../schema.ts'
+
+/** Ends a delegation token, now or at a time. KIP-48. */
+export const expireDelegationToken = api({
+  key: 40,
+  name: 'ExpireDelegationToken',
+  versions: [1, 2],
+  flexibleFrom: 2,
+  listeners: ['broker', 'controller'],
+  request: {
+    hmac: bytes,
+    expiryTimePeriodMs: i64
+  },
+  response: {
+    errorCode: i16,
+    expiryTimestampMs: i64,
+    throttleTimeMs: i32
+  }
+})

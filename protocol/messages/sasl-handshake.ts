@@ -1,0 +1,20 @@
+import { api, array, i16, text } from '../schema.ts'
+
+/**
+ * Chooses the SASL mechanism of a connection. From 1 the tokens follow in SaslAuthenticate (KIP-152). Never
+ * flexible.
+ */
+export const saslHandshake = api({
+  key: 17,
+  name: 'SaslHandshake',
+  versions: [0, 1],
+  flexibleFrom: null,
+  listeners: ['broker', 'controller'],
+  request: {
+    mechanism: text
+  },
+  response: {
+    errorCode: i16,
+    mechanisms: array(text)
+  }
+})
