@@ -1,8 +1,10 @@
 // What a handler may use: the parts of one broker, wired once in broker.ts. Types only, so that handlers and parts can
 // name each other without importing each other's code.
-import type { BrokerConfig } from './config.ts'
+import type { Catalog } from '../storage/catalog.ts'
 import type { Clock, Random } from './clock.ts'
+import type { BrokerConfig } from './config.ts'
 import type { Controller } from './controller.ts'
+import type { FetchSessions } from './fetch-sessions.ts'
 import type { GroupCoordinator } from './groups/coordinator.ts'
 import type { Logger } from './log.ts'
 import type { MetadataCache } from './metadata-cache.ts'
@@ -21,5 +23,7 @@ export interface Services {
   readonly controller: Controller
   /** The partitions that this broker hosts. */
   readonly partitions: Partitions
+  readonly catalog: Catalog
+  readonly fetchSessions: FetchSessions
   readonly groups: GroupCoordinator
 }

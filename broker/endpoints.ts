@@ -1,0 +1,37 @@
+// Which address a client is told for a broker: that of the listener it came in on. A single broker whose listener
+// names no host answers with the local address of the client's own connection, so that it is right from everywhere;
+// in a cluster every node gives every broker's registered address, the same from all nodes.
+import type { RequestContext } from './handlers/handler.ts'
+import type { Services } from './services.ts'
+
+export interface NodeEndpoint {
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+  readonly rack: string | null
+}
+
+/** Null for a broker that is not alive, or has no listener of the connection's name. */
+export function endpointOf(
+  brokerId: number,
+  context: Pick<RequestContext, 'listenerName' | 'localAddress' | 'localPort'>,
+  services: Services
+): NodeEndpoint | null {
+  const broker = services.metadata.image.brokers.get(brokerId)
+  if (broker === undefined || broker.fenced) return null
+  const registered = broker.endPoints.find(each => each.name === context.listenerName)
+  if (registered === undefined) return null
+  const { rack } = broker
+  if (services.metadata.image.brokers.size === 1 && services.config.advertisesOwnAddress(context.listenerName)) {
+    return { nodeId: brokerId, host: context.localAddress, port: context.localPort, rack }
+  }
+  return { nodeId: brokerId, host: registered.host, port: registered.port, rack }
+}
+
+/** Every live broker that the client can reach through its listener. */
+export function liveEndpoints(
+  context: Pick<RequestContext, 'listenerName' | 'localAddress' | 'localPort'>,
+  services: Services
+): NodeEndpoint[] {
+  return [...services.metadata.image.brokers.keys()].flatMap(id => endpointOf(id, context, services) ?? [])
+}

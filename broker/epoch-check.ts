@@ -1,0 +1,9 @@
+// A client that names the leader epoch it knows is told when it, or this broker, is behind (KIP-320).
+import { ErrorCode } from '../protocol/errors.ts'
+import type { LeaderEpoch } from '../protocol/types.ts'
+
+/** `claimed` is -1 where the client knows none. */
+export function epochError(claimed: LeaderEpoch, leaderEpoch: LeaderEpoch): number {
+  if (claimed < 0 || claimed === leaderEpoch) return ErrorCode.NONE
+  return claimed < leaderEpoch ? ErrorCode.FENCED_LEADER_EPOCH : ErrorCode.UNKNOWN_LEADER_EPOCH
+}

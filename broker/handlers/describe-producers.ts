@@ -1,0 +1,31 @@
+// DescribeProducers 0: the idempotent producers that a partition's leader remembers (KIP-664).
+import { ErrorCode, errorMessage } from '../../protocol/errors.ts'
+import { describeProducers } from '../../protocol/messages/describe-producers.ts'
+import type { Services } from '../services.ts'
+import { handler } from './handler.ts'
+
+export const onDescribeProducers = handler(describeProducers, (request, _context, services) => ({
+  topics: request.topics.map(({ name, partitionIndexes }) => ({
+    name,
+    partitions: partitionIndexes.map(partitionIndex => ({
+      partitionIndex,
+      ...describe(name, partitionIndex, services)
+    }))
+  }))
+}))
+
+function describe(topic: string, index: number, services: Services) {
+  const located = services.partitions.locate(topic, null, index)
+  if (located.partition === null) {
+    return { errorCode: located.errorCode, errorMessage: errorMessage(located.errorCode) }
+  }
+  const activeProducers = [...located.partition.log.producers.active()].map(each => ({
+    producerId: each.producerId,
+    producerEpoch: each.producerEpoch,
+    lastSequence: each.lastSequence,
+    lastTimestamp: each.lastTimestamp,
+    coordinatorEpoch: each.coordinatorEpoch,
+    currentTxnStartOffset: each.currentTxnFirstOffset
+  }))
+  return { errorCode: ErrorCode.NONE, activeProducers }
+}

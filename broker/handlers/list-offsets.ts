@@ -1,0 +1,109 @@
+// ListOffsets 1-11: the offset at a timestamp, or at an end of the log. -1 latest (as far as the isolation level lets
+// the client see), -2 earliest, -3 the record with the largest timestamp (v7), -4 earliest local (v8), -5 last tiered
+// (v9) and -6 earliest not uploaded (v11): nothing is tiered here, so -4 is the log start and -5, -6 answer as Kafka
+// does without remote storage.
+import { ErrorCode } from '../../protocol/errors.ts'
+import { isFailure } from '../../protocol/failure.ts'
+import { listOffsets } from '../../protocol/messages/list-offsets.ts'
+import type { RequestOf } from '../../protocol/schema.ts'
+import { epochError } from '../epoch-check.ts'
+import { errorCodeOf } from '../net/dispatch.ts'
+import type { Partition } from '../partition.ts'
+import type { Services } from '../services.ts'
+import { handler } from './handler.ts'
+
+type Request = RequestOf<typeof listOffsets>
+type Asked = Request['topics'][number]['partitions'][number]
+
+const LATEST = -1
+const EARLIEST = -2
+const MAX_TIMESTAMP = -3
+const EARLIEST_LOCAL = -4
+const LATEST_TIERED = -5
+const EARLIEST_PENDING_UPLOAD = -6
+/** The version in which each special timestamp came; below it the request is not understood. */
+const SINCE_VERSION: Readonly<Record<number, number>> = {
+  [MAX_TIMESTAMP]: 7,
+  [EARLIEST_LOCAL]: 8,
+  [LATEST_TIERED]: 9,
+  [EARLIEST_PENDING_UPLOAD]: 11
+}
+const READ_COMMITTED = 1
+const CONSUMER = -1
+const DEBUGGING_CONSUMER = -2
+
+interface Found {
+  readonly timestamp: number
+  readonly offset: number
+  readonly leaderEpoch: number
+}
+const NOTHING: Found = { timestamp: -1, offset: -1, leaderEpoch: -1 }
+
+export const onListOffsets = handler(listOffsets, async (request, { apiVersion }, services) => {
+  const seen = new Map<string, number>()
+  for (const { name, partitions } of request.topics) {
+    for (const { partitionIndex } of partitions) {
+      const key = `${name}/${partitionIndex}`
+      seen.set(key, (seen.get(key) ?? 0) + 1)
+    }
+  }
+  const topics = await Promise.all(
+    request.topics.map(async ({ name, partitions }) => ({
+      name,
+      partitions: await Promise.all(
+        partitions.map(async each => {
+          const isTwice = (seen.get(`${name}/${each.partitionIndex}`) ?? 0) > 1
+          const answer = isTwice
+            ? { errorCode: ErrorCode.INVALID_REQUEST }
+            : await answerOne(request, name, each, apiVersion, services)
+          return { partitionIndex: each.partitionIndex, ...answer }
+        })
+      )
+    }))
+  )
+  return { topics }
+})
+
+async function answerOne(request: Request, topic: string, asked: Asked, version: number, services: Services) {
+  const { timestamp, partitionIndex, currentLeaderEpoch } = asked
+  const since = SINCE_VERSION[timestamp]
+  if (since !== undefined && version < since) return { errorCode: ErrorCode.UNSUPPORTED_VERSION }
+  if (timestamp < EARLIEST_PENDING_UPLOAD) return { errorCode: ErrorCode.UNSUPPORTED_VERSION }
+  const located = services.partitions.locate(topic, null, partitionIndex)
+  if (located.partition === null) return { errorCode: located.errorCode }
+  const wrongEpoch = epochError(currentLeaderEpoch, located.leaderEpoch)
+  if (wrongEpoch !== ErrorCode.NONE) return { errorCode: wrongEpoch }
+  try {
+    return await find(located.partition, timestamp, request)
+  } catch (error) {
+    if (!isFailure(error)) throw error
+    return { errorCode: errorCodeOf(error) }
+  }
+}
+
+async function find(partition: Partition, timestamp: number, request: Request): Promise<Found | { errorCode: number }> {
+  const upto = visibleEnd(partition, request)
+  if (timestamp === EARLIEST || timestamp === EARLIEST_LOCAL || timestamp === EARLIEST_PENDING_UPLOAD) {
+    return timestamp === EARLIEST_PENDING_UPLOAD ? NOTHING : at(partition, partition.logStartOffset)
+  }
+  if (timestamp === LATEST_TIERED) return NOTHING
+  // Until this reign's own start is committed, the end that a client sees could still go back (Partition.scala).
+  if (partition.epochStartOffset !== null && partition.highWatermark < partition.epochStartOffset) {
+    return { errorCode: ErrorCode.OFFSET_NOT_AVAILABLE }
+  }
+  if (timestamp === LATEST) return { ...at(partition, upto), leaderEpoch: partition.leaderEpoch }
+  const found =
+    timestamp === MAX_TIMESTAMP
+      ? await partition.log.maxTimestampOffset(upto)
+      : await partition.log.offsetForTimestamp(timestamp, upto)
+  return found ?? NOTHING
+}
+
+function visibleEnd(partition: Partition, { replicaId, isolationLevel }: Request): number {
+  if (replicaId !== CONSUMER && replicaId !== DEBUGGING_CONSUMER) return partition.logEndOffset
+  return isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark
+}
+
+function at(partition: Partition, offset: number): Found {
+  return { timestamp: -1, offset, leaderEpoch: partition.log.epochs.epochAt(offset) ?? -1 }
+}

@@ -1,0 +1,116 @@
+// Metadata 0-13: the brokers, topics, partitions and leaders that a client needs to find its way. Topics that do not
+// exist are made on the way where that is allowed, and named only once they can be used: every client then succeeds
+// at its first try (kafkajs does not retry error 3). 8-10 authorised operations (KIP-430), 10 topic ids (KIP-516).
+import { ErrorCode } from '../../protocol/errors.ts'
+import { metadata } from '../../protocol/messages/metadata.ts'
+import type { RequestOf, ResponseDraft } from '../../protocol/schema.ts'
+import { ZERO_UUID } from '../../protocol/types.ts'
+import type { Topic } from '../../replication/metadata/image.ts'
+import { liveEndpoints } from '../endpoints.ts'
+import { isInternalTopic } from '../partitions.ts'
+import { authorizedOperations, OPERATIONS_NOT_ASKED } from '../security/authorized-operations.ts'
+import type { Services } from '../services.ts'
+import { handler } from './handler.ts'
+
+type Request = RequestOf<typeof metadata>
+type Asked = NonNullable<Request['topics']>[number]
+type TopicReply = NonNullable<ResponseDraft<typeof metadata>['topics']>[number]
+
+export const onMetadata = handler(metadata, async (request, context, services) => {
+  const { apiVersion } = context
+  if (apiVersion < 12 && request.topics?.some(each => each.name === null || each.topicId !== ZERO_UUID)) {
+    return {
+      errorCode: ErrorCode.INVALID_REQUEST,
+      topics: request.topics.map(each => refused(each, ErrorCode.INVALID_REQUEST))
+    }
+  }
+  const asksForAll = request.topics === null || (apiVersion === 0 && request.topics.length === 0)
+  const created = asksForAll ? new Map<string, number>() : await createMissing(request, services)
+  const brokers = liveEndpoints(context, services)
+  const isReachable = new Set(brokers.map(each => each.nodeId))
+  const describe = (topic: Topic): TopicReply => topicReply(topic, request, apiVersion, isReachable, services)
+  const { image } = services.metadata
+  const topics = asksForAll
+    ? [...image.topicsByName.values()].map(describe)
+    : (request.topics ?? []).map(asked => {
+        const topic = asked.name === null ? image.topicsById.get(asked.topicId) : image.topicsByName.get(asked.name)
+        return topic ? describe(topic) : refused(asked, missingCode(asked, created))
+      })
+  return {
+    brokers,
+    clusterId: services.clusterId,
+    controllerId: services.controller.activeControllerId,
+    topics,
+    clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
+      ? authorizedOperations('CLUSTER')
+      : OPERATIONS_NOT_ASKED
+  }
+})
+
+/** Error codes of the topics that could not be made, by name; waits until the others can be used here. */
+async function createMissing(request: Request, services: Services): Promise<ReadonlyMap<string, number>> {
+  if (!request.allowAutoTopicCreation || !services.config.get('auto.create.topics.enable')) return new Map()
+  const { topicsByName } = services.metadata.image
+  const missing = new Set(
+    (request.topics ?? []).flatMap(({ name }) => (name === null || topicsByName.has(name) ? [] : [name]))
+  )
+  return missing.size === 0 ? new Map() : services.controller.autoCreate([...missing])
+}
+
+function missingCode(asked: Asked, created: ReadonlyMap<string, number>): number {
+  if (asked.name === null) return ErrorCode.UNKNOWN_TOPIC_ID
+  const errorCode = created.get(asked.name) ?? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+  // Made, but not yet here: the one answer that every client retries.
+  return errorCode === ErrorCode.NONE || errorCode === ErrorCode.TOPIC_ALREADY_EXISTS
+    ? ErrorCode.LEADER_NOT_AVAILABLE
+    : errorCode
+}
+
+function refused(asked: Asked, errorCode: number): TopicReply {
+  return {
+    errorCode,
+    name: asked.name,
+    topicId: asked.topicId,
+    isInternal: asked.name !== null && isInternalTopic(asked.name)
+  }
+}
+
+function topicReply(
+  topic: Topic,
+  request: Request,
+  apiVersion: number,
+  isReachable: ReadonlySet<number>,
+  services: Services
+): TopicReply {
+  const { brokers } = services.metadata.image
+  const isAlive = (id: number): boolean => brokers.get(id)?.fenced === false
+  return {
+    name: topic.name,
+    topicId: topic.topicId,
+    isInternal: isInternalTopic(topic.name),
+    partitions: topic.partitions.map((partition, partitionIndex) => ({
+      errorCode: leaderError(partition.leader, isAlive, isReachable, apiVersion),
+      partitionIndex,
+      leaderId: isReachable.has(partition.leader) ? partition.leader : -1,
+      leaderEpoch: partition.leaderEpoch,
+      replicaNodes: partition.replicas,
+      isrNodes: partition.isr,
+      offlineReplicas: partition.replicas.filter(id => !isAlive(id))
+    })),
+    topicAuthorizedOperations: request.includeTopicAuthorizedOperations
+      ? authorizedOperations('TOPIC')
+      : OPERATIONS_NOT_ASKED
+  }
+}
+
+/** LISTENER_NOT_FOUND: the leader lives, but not behind the listener that the client came in on (KIP-103). */
+function leaderError(
+  leader: number,
+  isAlive: (id: number) => boolean,
+  isReachable: ReadonlySet<number>,
+  apiVersion: number
+): number {
+  if (isReachable.has(leader)) return ErrorCode.NONE
+  if (isAlive(leader) && apiVersion >= 6) return ErrorCode.LISTENER_NOT_FOUND
+  return ErrorCode.LEADER_NOT_AVAILABLE
+}

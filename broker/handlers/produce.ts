@@ -1,0 +1,185 @@
+// Produce 3-13: batches of clients enter the log. Each partition is on its own: one that refuses harms none beside it.
+// acks=-1 waits for the high watermark (synced on every in-sync replica under the default flush policy), acks=1 for
+// the write of the leader, acks=0 for nothing. 8 names bad records (KIP-467), 10 the new leader (KIP-951), 13 topic ids.
+import { ErrorCode, errorMessage } from '../../protocol/errors.ts'
+import { isFailure, MoldauError } from '../../protocol/failure.ts'
+import { produce } from '../../protocol/messages/produce.ts'
+import { isTransactional } from '../../protocol/records/batch.ts'
+import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
+import type { AppendResult } from '../../storage/log.ts'
+import { endpointOf } from '../endpoints.ts'
+import { errorCodeOf } from '../net/dispatch.ts'
+import type { Partition } from '../partition.ts'
+import { isInternalTopic, type Located } from '../partitions.ts'
+import type { Services } from '../services.ts'
+import { handler, type Reply, type RequestContext } from './handler.ts'
+
+type Request = RequestOf<typeof produce>
+type PartitionRequest = Request['topicData'][number]['partitionData'][number]
+type PartitionReply = Omit<ResponseOf<typeof produce>['responses'][number]['partitionResponses'][number], never>
+
+const ACKS_ALL = -1
+const BATCH_HEADER_BYTES = 61
+/** Clients that administer write internal topics under this name (AdminUtils.ADMIN_CLIENT_ID). */
+const ADMIN_CLIENT_ID = '__admin_client'
+
+/** A request whose partitions wait for their acks: answered when the last has come, or when the time is up. */
+interface Pending {
+  remaining: number
+  readonly replies: Map<PartitionReply, Partition>
+  settle: () => void
+}
+
+export const onProduce = handler(produce, (request, context, services) => {
+  if (request.acks < -1 || request.acks > 1) return refuseAll(request, ErrorCode.INVALID_REQUIRED_ACKS)
+  if (request.transactionalId !== null) {
+    return refuseAll(request, ErrorCode.INVALID_TXN_STATE, 'transactions are not supported by this broker yet')
+  }
+  const pending: Pending = { remaining: 0, replies: new Map(), settle: () => {} }
+  const responses = request.topicData.map(topic => ({
+    name: topic.name,
+    topicId: topic.topicId,
+    partitionResponses: topic.partitionData.map(each => append(request, topic, each, pending, context, services))
+  }))
+  if (request.acks === 0) return unacknowledged(responses)
+  const reply = (): Reply<typeof produce> => ({ responses, nodeEndpoints: leadersOf(responses, context, services) })
+  if (pending.remaining === 0) return reply()
+  return new Promise(resolve => {
+    const deadline = services.partitions.deadlines.add(request.timeoutMs, () => {
+      for (const waiting of pending.replies.keys()) fail(waiting, ErrorCode.REQUEST_TIMED_OUT)
+      pending.replies.clear()
+      resolve(reply())
+    })
+    pending.settle = () => {
+      services.partitions.deadlines.cancel(deadline)
+      resolve(reply())
+    }
+  })
+})
+
+function append(
+  request: Request,
+  topic: { name: string; topicId: string },
+  { index, records }: PartitionRequest,
+  pending: Pending,
+  context: RequestContext,
+  services: Services
+): PartitionReply {
+  const byId = context.apiVersion >= 13
+  const located = services.partitions.locate(byId ? null : topic.name, byId ? topic.topicId : null, index)
+  const reply = emptyReply(index)
+  const refusal = refusalOf(located, records, context)
+  if (refusal !== null) return fail(reply, refusal.errorCode, refusal.message, located)
+  const { partition } = located as { partition: Partition }
+  if (request.acks === ACKS_ALL && partition.hasTooFewReplicas) return fail(reply, ErrorCode.NOT_ENOUGH_REPLICAS)
+  try {
+    const result = partition.appendAsLeader(records as Buffer, 'client')
+    return result.kind === 'refused'
+      ? refused(reply, result)
+      : accepted(reply, result, partition, request.acks, pending)
+  } catch (error) {
+    if (!isFailure(error)) throw error
+    return fail(reply, errorCodeOf(error), error.message)
+  }
+}
+
+function refusalOf(
+  located: Located,
+  records: Buffer | null,
+  context: RequestContext
+): { errorCode: number; message?: string } | null {
+  if (located.errorCode !== ErrorCode.NONE) return located
+  if (isInternalTopic(located.topic) && context.clientId !== ADMIN_CLIENT_ID) {
+    return { errorCode: ErrorCode.INVALID_TOPIC_EXCEPTION, message: `${located.topic} is written by the broker only` }
+  }
+  if (records === null || records.length < BATCH_HEADER_BYTES) {
+    return { errorCode: ErrorCode.INVALID_RECORD, message: 'a produce request must hold one whole record batch' }
+  }
+  if (isTransactional(records, 0)) {
+    return { errorCode: ErrorCode.INVALID_TXN_STATE, message: 'transactions are not supported by this broker yet' }
+  }
+  return null
+}
+
+function accepted(
+  reply: PartitionReply,
+  result: Exclude<AppendResult, { kind: 'refused' }>,
+  partition: Partition,
+  acks: number,
+  pending: Pending
+): PartitionReply {
+  reply.baseOffset = result.baseOffset
+  reply.logAppendTimeMs = result.logAppendTimeMs
+  reply.logStartOffset = partition.logStartOffset
+  if (acks === 0) return reply
+  pending.remaining++
+  pending.replies.set(reply, partition)
+  const done = (errorCode: number): void => {
+    if (!pending.replies.delete(reply)) return
+    pending.remaining--
+    if (errorCode !== ErrorCode.NONE) fail(reply, errorCode)
+    else if (acks === ACKS_ALL && partition.hasTooFewReplicas) fail(reply, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
+    if (pending.remaining === 0) pending.settle()
+  }
+  if (acks === ACKS_ALL) partition.whenCommitted(result.lastOffset + 1, done)
+  else partition.whenWritten(result.lastOffset + 1, done)
+  return reply
+}
+
+function refused(reply: PartitionReply, result: AppendResult & { kind: 'refused' }): PartitionReply {
+  reply.recordErrors = result.recordErrors.map(each => ({ ...each }))
+  return fail(reply, result.errorCode, result.errorMessage ?? undefined)
+}
+
+function fail(reply: PartitionReply, errorCode: number, message?: string, located?: Located): PartitionReply {
+  reply.errorCode = errorCode
+  reply.baseOffset = -1
+  reply.logAppendTimeMs = -1
+  reply.logStartOffset = -1
+  reply.errorMessage = message ?? errorMessage(errorCode)
+  if (errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER && located) {
+    reply.currentLeader = { leaderId: located.leaderId, leaderEpoch: located.leaderEpoch }
+  }
+  return reply
+}
+
+function emptyReply(index: number): PartitionReply {
+  return {
+    index,
+    errorCode: ErrorCode.NONE,
+    baseOffset: -1,
+    logAppendTimeMs: -1,
+    logStartOffset: -1,
+    recordErrors: [],
+    errorMessage: null,
+    currentLeader: { leaderId: -1, leaderEpoch: -1 }
+  }
+}
+
+/** With acks=0 nobody reads an answer: an error ends the connection, so that the client looks at the metadata again. */
+function unacknowledged(responses: readonly { partitionResponses: readonly PartitionReply[] }[]): null {
+  const failed = responses.flatMap(topic => topic.partitionResponses).find(each => each.errorCode !== ErrorCode.NONE)
+  if (failed) throw new MoldauError('ERR_CLOSED', `a produce with acks=0 failed: ${failed.errorMessage}`)
+  return null
+}
+
+function refuseAll(request: Request, errorCode: number, message?: string): Reply<typeof produce> {
+  const responses = request.topicData.map(topic => ({
+    name: topic.name,
+    topicId: topic.topicId,
+    partitionResponses: topic.partitionData.map(each => fail(emptyReply(each.index), errorCode, message))
+  }))
+  return request.acks === 0 ? unacknowledged(responses) : { responses }
+}
+
+function leadersOf(
+  responses: readonly { partitionResponses: readonly PartitionReply[] }[],
+  context: RequestContext,
+  services: Services
+) {
+  const ids = new Set<number>()
+  for (const { partitionResponses } of responses) {
+    for (const { currentLeader } of partitionResponses) if (currentLeader.leaderId >= 0) ids.add(currentLeader.leaderId)
+  }
+  return [...ids].flatMap(id => endpointOf(id, context, services) ?? [])
+}

@@ -1,0 +1,233 @@
+// One client connection: requests are taken in order and worked on at once, replies leave in the order of their
+// requests, and all replies of one turn of the event loop leave in one write. A peer that does not read, or that asks
+// for more than its share, is not read from until it catches up; nobody else waits for it.
+import type { Socket } from 'node:net'
+import { FrameReader } from './frames.ts'
+
+/** A reply not yet due: null bytes mean that nothing is sent (acks=0), but the place in the order is kept. */
+interface Slot {
+  done: boolean
+  buffers: readonly Buffer[] | null
+}
+
+/** What one connection may have in work before it is no longer read from. */
+const MAX_PENDING_REQUESTS = 256
+const MAX_UNSENT_BYTES = 4 * 1024 * 1024
+/** Replies up to this size are joined into one buffer: one write is cheaper than a gather of many small ones. */
+const JOIN_BELOW_BYTES = 64 * 1024
+
+/** What to do with a frame: bytes of the reply, null for none, or a promise of them. A rejection ends the connection. */
+export type OnFrame = (
+  frame: Buffer,
+  connection: Connection
+) => readonly Buffer[] | null | Promise<readonly Buffer[] | null>
+
+export interface ConnectionOptions {
+  readonly id: number
+  readonly listenerName: string
+  readonly maxFrameBytes: number
+  readonly onFrame: OnFrame
+  /** Called once per turn for a connection that has something to send. */
+  readonly scheduleFlush: (connection: Connection) => void
+  readonly onClosed: (connection: Connection, error: Error | null) => void
+  readonly nowMs: () => number
+}
+
+export class Connection {
+  readonly id: number
+  readonly listenerName: string
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localAddress: string
+  readonly localPort: number
+  readonly openedMs: number
+  lastActiveMs: number
+  readonly #socket: Socket
+  readonly #options: ConnectionOptions
+  readonly #reader: FrameReader
+  readonly #abort = new AbortController()
+  #slots: Slot[] = []
+  #ready: Buffer[] = []
+  #readyBytes = 0
+  #flushScheduled = false
+  #paused = false
+  #draining = false
+  #failure: Error | null = null
+  #onDrained: (() => void) | null = null
+
+  constructor(socket: Socket, options: ConnectionOptions) {
+    this.#socket = socket
+    this.#options = options
+    this.#reader = new FrameReader(options.maxFrameBytes)
+    this.id = options.id
+    this.listenerName = options.listenerName
+    this.remoteAddress = plainAddress(socket.remoteAddress)
+    this.remotePort = socket.remotePort ?? 0
+    this.localAddress = plainAddress(socket.localAddress)
+    this.localPort = socket.localPort ?? 0
+    this.openedMs = this.lastActiveMs = options.nowMs()
+    socket.setNoDelay(true)
+    socket.on('data', chunk => this.#onData(chunk as Buffer))
+    socket.on('drain', () => this.#resumeIfPossible())
+    socket.on('end', () => this.#onEnd())
+    socket.on('error', error => this.destroy(error))
+    socket.on('close', () => this.#onClose())
+  }
+
+  /** Aborted when the peer is gone or the broker stops: parked work may be dropped or answered at once. */
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  get pendingRequests(): number {
+    return this.#slots.length
+  }
+
+  /** Sends every reply that is due, in one write. */
+  flush(): void {
+    this.#flushScheduled = false
+    if (this.#socket.destroyed) return
+    if (this.#ready.length > 0) this.#write()
+    this.#work()
+    this.#endIfDrained()
+  }
+
+  #write(): void {
+    const buffers = this.#ready
+    const bytes = this.#readyBytes
+    this.#ready = []
+    this.#readyBytes = 0
+    this.lastActiveMs = this.#options.nowMs()
+    if (buffers.length === 1) this.#socket.write(buffers[0] as Buffer)
+    else if (bytes <= JOIN_BELOW_BYTES) this.#socket.write(Buffer.concat(buffers, bytes))
+    else {
+      this.#socket.cork()
+      for (const buffer of buffers) this.#socket.write(buffer)
+      this.#socket.uncork()
+    }
+  }
+
+  /** Ends the connection at once, for the reason given (null: no fault). */
+  destroy(error: Error | null): void {
+    this.#failure ??= error
+    this.#socket.destroy()
+  }
+
+  /** Takes no more requests, answers those in work, then closes. Resolves when the socket is closed. */
+  drain(): Promise<void> {
+    this.#draining = true
+    this.#socket.pause()
+    this.#abort.abort()
+    return new Promise(resolve => {
+      if (this.#socket.destroyed) return resolve()
+      this.#onDrained = resolve
+      this.#endIfDrained()
+    })
+  }
+
+  #onData(chunk: Buffer): void {
+    this.lastActiveMs = this.#options.nowMs()
+    this.#reader.push(chunk)
+    this.#work()
+  }
+
+  /** Takes frames while the connection is within its share. */
+  #work(): void {
+    try {
+      while (!this.#draining && !this.#socket.destroyed && !this.#isFull()) {
+        const frame = this.#reader.next()
+        if (frame === null) break
+        this.#take(frame)
+      }
+    } catch (error) {
+      // A frame that cannot be read: replies already due still leave, then the connection ends.
+      this.#failure ??= error as Error
+      this.#draining = true
+      if (this.#ready.length > 0) this.#write()
+      this.#socket.destroySoon()
+      return
+    }
+    this.#pauseOrResume()
+  }
+
+  #take(frame: Buffer): void {
+    const reply = this.#options.onFrame(frame, this)
+    if (!(reply instanceof Promise)) {
+      if (this.#slots.length === 0) this.#queue(reply)
+      else this.#slots.push({ done: true, buffers: reply })
+      return
+    }
+    const slot: Slot = { done: false, buffers: null }
+    this.#slots.push(slot)
+    reply.then(
+      buffers => {
+        slot.done = true
+        slot.buffers = buffers
+        this.#releaseInOrder()
+      },
+      error => this.destroy(error)
+    )
+  }
+
+  #releaseInOrder(): void {
+    let count = 0
+    while (count < this.#slots.length && (this.#slots[count] as Slot).done) count++
+    if (count === 0) return
+    for (const slot of this.#slots.splice(0, count)) this.#queue(slot.buffers)
+    if (this.#paused || this.#draining) this.#schedule()
+  }
+
+  #queue(buffers: readonly Buffer[] | null): void {
+    if (buffers === null || this.#socket.destroyed) return
+    for (const buffer of buffers) {
+      this.#ready.push(buffer)
+      this.#readyBytes += buffer.length
+    }
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#flushScheduled) return
+    this.#flushScheduled = true
+    this.#options.scheduleFlush(this)
+  }
+
+  #isFull(): boolean {
+    return (
+      this.#slots.length >= MAX_PENDING_REQUESTS || this.#socket.writableLength + this.#readyBytes >= MAX_UNSENT_BYTES
+    )
+  }
+
+  #pauseOrResume(): void {
+    const full = this.#isFull()
+    if (full && !this.#paused) this.#socket.pause()
+    else if (!full && this.#paused && !this.#draining) this.#socket.resume()
+    this.#paused = full
+  }
+
+  #resumeIfPossible(): void {
+    this.#work()
+    this.#endIfDrained()
+  }
+
+  /** The peer has sent its last request; it still gets the replies to those before. */
+  #onEnd(): void {
+    if (this.#slots.length === 0 && this.#ready.length === 0) this.#socket.end()
+    else void this.drain()
+  }
+
+  #endIfDrained(): void {
+    if (this.#draining && this.#slots.length === 0 && this.#ready.length === 0) this.#socket.end()
+  }
+
+  #onClose(): void {
+    this.#abort.abort()
+    this.#onDrained?.()
+    this.#options.onClosed(this, this.#failure)
+  }
+}
+
+/** IPv4 addresses that arrive on an IPv6 socket are IPv4 to people and to clients. */
+function plainAddress(address: string | undefined): string {
+  return (address ?? '').replace(/^::ffff:/, '')
+}

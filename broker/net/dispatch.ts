@@ -1,0 +1,123 @@
+// From the bytes of one request to the bytes of its reply. Here, and only here, operational failures become protocol
+// errors. Frames that are no request of ours end their connection with one log line, as Kafka does; an ApiVersions
+// of an unknown version is answered in version 0, so that a newer client can find common ground (KIP-511).
+import { ErrorCode, errorMessage } from '../../protocol/errors.ts'
+import { type FailureCode, isFailure, MoldauError } from '../../protocol/failure.ts'
+import { decodeRequest, encodeResponse, parseRequestHeader, type RequestHeader } from '../../protocol/frame.ts'
+import type { Api } from '../../protocol/schema.ts'
+import type { Handler, RequestContext } from '../handlers/handler.ts'
+import type { Services } from '../services.ts'
+import type { Connection } from './connection.ts'
+
+const API_VERSIONS = 18
+
+/** What a failure is called on the wire. Codes not listed are UNKNOWN_SERVER_ERROR. */
+const CODE_OF_FAILURE: Partial<Record<FailureCode, number>> = {
+  ERR_MALFORMED: ErrorCode.INVALID_REQUEST,
+  ERR_UNSUPPORTED_VERSION: ErrorCode.UNSUPPORTED_VERSION,
+  ERR_CORRUPT_BATCH: ErrorCode.CORRUPT_MESSAGE,
+  ERR_COMPRESSION: ErrorCode.CORRUPT_MESSAGE,
+  ERR_INVALID_RECORD: ErrorCode.INVALID_RECORD,
+  ERR_TOO_LARGE: ErrorCode.MESSAGE_TOO_LARGE,
+  ERR_STORAGE: ErrorCode.KAFKA_STORAGE_ERROR,
+  ERR_NO_SPACE: ErrorCode.KAFKA_STORAGE_ERROR,
+  ERR_LOG_CORRUPT: ErrorCode.KAFKA_STORAGE_ERROR,
+  ERR_LOG_OFFLINE: ErrorCode.KAFKA_STORAGE_ERROR,
+  ERR_OUT_OF_RANGE: ErrorCode.OFFSET_OUT_OF_RANGE,
+  ERR_NOT_LEADER: ErrorCode.NOT_LEADER_OR_FOLLOWER,
+  ERR_CLOSED: ErrorCode.NOT_LEADER_OR_FOLLOWER,
+  ERR_CONFIG: ErrorCode.INVALID_CONFIG
+}
+
+/** The one place where a thrown failure becomes a code of the protocol. */
+export function errorCodeOf(error: unknown): number {
+  return isFailure(error)
+    ? (CODE_OF_FAILURE[error.code] ?? ErrorCode.UNKNOWN_SERVER_ERROR)
+    : ErrorCode.UNKNOWN_SERVER_ERROR
+}
+
+export class Dispatch {
+  readonly #services: Services
+  readonly #handlers = new Map<number, Handler>()
+
+  constructor(services: Services, handlers: readonly Handler[]) {
+    this.#services = services
+    for (const each of handlers) this.#handlers.set(each.api.key, each)
+  }
+
+  /** Throws (or rejects with) a MoldauError that ends the connection; every other outcome is a reply. */
+  handle(frame: Buffer, connection: Connection): readonly Buffer[] | null | Promise<readonly Buffer[] | null> {
+    const header = parseRequestHeader(frame)
+    const found = this.#handlers.get(header.apiKey)
+    if (found === undefined) {
+      throw new MoldauError('ERR_UNSUPPORTED_VERSION', `API key ${header.apiKey} is not served here`)
+    }
+    const [lowest, highest] = found.api.versions
+    if (header.apiVersion < lowest || header.apiVersion > highest) return this.#refuseVersion(found.api, header)
+    const request = decodeRequest(found.api, header.apiVersion, frame, header.position)
+    const context = contextOf(header, connection)
+    let reply: ReturnType<Handler['handle']>
+    try {
+      reply = found.handle(request, context, this.#services)
+    } catch (error) {
+      return this.#failed(found.api, header, error)
+    }
+    if (reply instanceof Promise) {
+      return reply.then(
+        body => encode(found.api, header, body),
+        error => this.#failed(found.api, header, error)
+      )
+    }
+    return encode(found.api, header, reply)
+  }
+
+  #refuseVersion(api: Api, header: RequestHeader): readonly Buffer[] {
+    if (api.key !== API_VERSIONS) {
+      throw new MoldauError('ERR_UNSUPPORTED_VERSION', `${api.name} version ${header.apiVersion} is not served here`)
+    }
+    const [minVersion, maxVersion] = api.versions
+    return encodeResponse(api, 0, header.correlationId, {
+      errorCode: ErrorCode.UNSUPPORTED_VERSION,
+      apiKeys: [{ apiKey: API_VERSIONS, minVersion, maxVersion }]
+    })
+  }
+
+  /** Handlers give codes for what they foresee; what they do not is logged, and answered where the reply has room. */
+  #failed(api: Api, header: RequestHeader, error: unknown): readonly Buffer[] {
+    const errorCode = errorCodeOf(error)
+    if (errorCode === ErrorCode.UNKNOWN_SERVER_ERROR) {
+      this.#services.log.error({ err: error, api: api.name, version: header.apiVersion }, 'request-failed')
+    }
+    const fields = api.response.fields
+    if (!('errorCode' in fields)) throw error instanceof MoldauError ? error : unexpected(api, error)
+    const withMessage = 'errorMessage' in fields ? { errorMessage: messageOf(error, errorCode) } : {}
+    return encodeResponse(api, header.apiVersion, header.correlationId, { errorCode, ...withMessage })
+  }
+}
+
+function encode(api: Api, header: RequestHeader, body: object | null): readonly Buffer[] | null {
+  return body === null ? null : encodeResponse(api, header.apiVersion, header.correlationId, body)
+}
+
+function messageOf(error: unknown, errorCode: number): string | null {
+  return isFailure(error) ? error.message : errorMessage(errorCode)
+}
+
+function unexpected(api: Api, cause: unknown): MoldauError {
+  return new MoldauError('ERR_CLOSED', `${api.name} failed unexpectedly`, { cause })
+}
+
+function contextOf(header: RequestHeader, connection: Connection): RequestContext {
+  return {
+    apiVersion: header.apiVersion,
+    correlationId: header.correlationId,
+    clientId: header.clientId,
+    principal: 'User:ANONYMOUS',
+    clientHost: connection.remoteAddress,
+    listenerName: connection.listenerName,
+    localAddress: connection.localAddress,
+    localPort: connection.localPort,
+    connectionId: connection.id,
+    signal: connection.signal
+  }
+}

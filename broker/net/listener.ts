@@ -1,0 +1,210 @@
+// The listening sockets of one broker and every connection that they accepted: limits on connections, idle ones,
+// one flush per turn for all of them, and the orderly end. This is where a connection gets its security protocol:
+// PLAINTEXT hands the socket on as it is; TLS would wrap it here, SASL would stand before dispatch.
+import { createServer, type Server, type Socket } from 'node:net'
+import { MoldauError } from '../../protocol/failure.ts'
+import type { Clock, Timer } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import { Connection, type OnFrame } from './connection.ts'
+
+export interface Endpoint {
+  /** The listener's name: PLAINTEXT, INTERNAL, ... */
+  readonly name: string
+  readonly securityProtocol: string
+  /** '' listens on every address, 'localhost' on both loopback addresses. */
+  readonly host: string
+  readonly port: number
+}
+
+export interface Limits {
+  readonly maxFrameBytes: () => number
+  readonly maxConnections: () => number
+  readonly maxConnectionsPerIp: (address: string) => number
+  readonly maxIdleMs: () => number
+}
+
+export interface ListenerOptions {
+  readonly limits: Limits
+  readonly clock: Clock
+  readonly log: Logger
+  readonly onFrame: OnFrame
+}
+
+const BACKLOG = 1024
+const DRAIN_MS = 10_000
+
+export class Listeners {
+  readonly #options: ListenerOptions
+  readonly #servers: Server[] = []
+  readonly #connections = new Set<Connection>()
+  readonly #perAddress = new Map<string, number>()
+  #dirty: Connection[] = []
+  #sweep: Timer | null = null
+  #nextId = 1
+  #closing = false
+
+  constructor(options: ListenerOptions) {
+    this.#options = options
+  }
+
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections
+  }
+
+  /** Listens, and gives the port (the one the system chose for port 0). Throws ERR_LISTEN with one clear line. */
+  async listen(endpoint: Endpoint): Promise<number> {
+    if (endpoint.securityProtocol !== 'PLAINTEXT') {
+      throw new MoldauError(
+        'ERR_CONFIG',
+        `listener ${endpoint.name} uses ${endpoint.securityProtocol}; only PLAINTEXT is supported so far`
+      )
+    }
+    let port = endpoint.port
+    for (const host of addressesOf(endpoint.host)) {
+      try {
+        port = await this.#listenOn(host, port, endpoint.name)
+      } catch (error) {
+        // A machine without IPv6 still has its IPv4 loopback.
+        if (host === '::1' && isUnavailable(error)) continue
+        throw listenFailure(error, endpoint)
+      }
+    }
+    this.#sweep ??= this.#scheduleSweep()
+    return port
+  }
+
+  #listenOn(host: string, port: number, name: string): Promise<number> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => this.#accept(socket, name))
+    return new Promise((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host, port, backlog: BACKLOG, ...(host === '::' ? { ipv6Only: false } : {}) }, () => {
+        server.off('error', reject)
+        // Out of descriptors, for one: the connection is lost, the listener stays.
+        server.on('error', error => this.#options.log.error({ err: error }, 'accept-failed'))
+        this.#servers.push(server)
+        resolve((server.address() as { port: number }).port)
+      })
+    })
+  }
+
+  #accept(socket: Socket, listenerName: string): void {
+    const address = socket.remoteAddress ?? ''
+    const refusal = this.#refusal(address)
+    if (refusal !== null || this.#closing) {
+      socket.destroy()
+      if (refusal) this.#options.log.warn({ address, limit: refusal }, 'connection-refused')
+      return
+    }
+    const connection = new Connection(socket, {
+      id: this.#nextId++,
+      listenerName,
+      maxFrameBytes: this.#options.limits.maxFrameBytes(),
+      onFrame: this.#options.onFrame,
+      scheduleFlush: each => this.#scheduleFlush(each),
+      onClosed: (each, error) => this.#onClosed(each, address, error),
+      nowMs: () => this.#options.clock.monotonicMs()
+    })
+    this.#connections.add(connection)
+    this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1)
+  }
+
+  #refusal(address: string): string | null {
+    const { limits } = this.#options
+    if (this.#connections.size >= limits.maxConnections()) return 'max.connections'
+    if ((this.#perAddress.get(address) ?? 0) >= limits.maxConnectionsPerIp(address)) return 'max.connections.per.ip'
+    return null
+  }
+
+  #onClosed(connection: Connection, address: string, error: Error | null): void {
+    this.#connections.delete(connection)
+    const count = (this.#perAddress.get(address) ?? 1) - 1
+    if (count === 0) this.#perAddress.delete(address)
+    else this.#perAddress.set(address, count)
+    if (error && !isOrdinaryEnd(error)) {
+      this.#options.log.warn(
+        { client: `${connection.remoteAddress}:${connection.remotePort}`, reason: error.message },
+        'connection-ended'
+      )
+    }
+  }
+
+  /** One callback per turn sends the replies of every connection: those of a turn leave in one write each. */
+  #scheduleFlush(connection: Connection): void {
+    if (this.#dirty.push(connection) > 1) return
+    this.#options.clock.endOfTurn(() => {
+      const dirty = this.#dirty
+      this.#dirty = []
+      for (const each of dirty) each.flush()
+    })
+  }
+
+  #scheduleSweep(): Timer {
+    const idleMs = this.#options.limits.maxIdleMs()
+    const everyMs = idleMs < 0 ? 60_000 : Math.min(Math.max(idleMs / 4, 50), 60_000)
+    return this.#options.clock.after(everyMs, () => {
+      this.#endIdle(this.#options.limits.maxIdleMs())
+      this.#sweep = this.#closing ? null : this.#scheduleSweep()
+    })
+  }
+
+  #endIdle(idleMs: number): void {
+    if (idleMs < 0) return
+    const now = this.#options.clock.monotonicMs()
+    for (const each of this.#connections) {
+      if (each.pendingRequests === 0 && now - each.lastActiveMs >= idleMs) each.destroy(null)
+    }
+  }
+
+  /** Accepts no more; requests in work are answered; whoever is not done after ten seconds is cut off. */
+  async close(): Promise<void> {
+    this.#closing = true
+    this.#sweep?.cancel()
+    for (const server of this.#servers) server.close()
+    const { promise, resolve } = timeLimit(this.#options.clock, DRAIN_MS)
+    await Promise.race([Promise.all([...this.#connections].map(each => each.drain())), promise])
+    resolve()
+    for (const each of this.#connections) each.destroy(null)
+  }
+}
+
+function timeLimit(clock: Clock, ms: number): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => {}
+  const promise = new Promise<void>(done => {
+    const timer = clock.after(ms, done)
+    resolve = () => {
+      timer.cancel()
+      done()
+    }
+  })
+  return { promise, resolve }
+}
+
+/** 'localhost' is both loopback addresses, so that a client reaches it whichever way its resolver prefers. */
+function addressesOf(host: string): string[] {
+  if (host === '') return ['::']
+  if (host === 'localhost') return ['127.0.0.1', '::1']
+  return [host]
+}
+
+function isUnavailable(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code
+  return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT'
+}
+
+function isOrdinaryEnd(error: Error): boolean {
+  const code = (error as NodeJS.ErrnoException).code
+  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'ETIMEDOUT'
+}
+
+function listenFailure(error: unknown, { name, host, port }: Endpoint): MoldauError {
+  const where = `${name}://${host}:${port}`
+  const code = (error as NodeJS.ErrnoException).code
+  const reasons: Record<string, string> = {
+    EADDRINUSE: 'the port is in use by another process',
+    EACCES: 'this user may not listen on that port',
+    EADDRNOTAVAIL: 'this machine has no such address',
+    ENOTFOUND: 'the host name is not known'
+  }
+  const reason = (code && reasons[code]) ?? (error as Error).message
+  return new MoldauError('ERR_LISTEN', `cannot listen on ${where}: ${reason}`, { cause: error })
+}

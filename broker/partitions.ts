@@ -1,0 +1,243 @@
+// Every partition that this broker hosts, kept in step with the committed metadata: logs are made, reigns begin and
+// end, deleted topics go. Changes are worked off in order; a topic counts as ready once its logs are open here.
+import { ErrorCode } from '../protocol/errors.ts'
+import { type LeaderEpoch, type TopicPartition, type Uuid, ZERO_UUID } from '../protocol/types.ts'
+import { type MetadataDelta, ResourceType } from '../replication/metadata/delta.ts'
+import type { MetadataImage, Topic } from '../replication/metadata/image.ts'
+import type { Catalog } from '../storage/catalog.ts'
+import type { Log } from '../storage/log.ts'
+import type { Clock } from './clock.ts'
+import type { BrokerConfig } from './config.ts'
+import { Deadlines } from './deadlines.ts'
+import type { Logger } from './log.ts'
+import type { MetadataCache } from './metadata-cache.ts'
+import { Partition } from './partition.ts'
+
+const CONSUMER_OFFSETS = '__consumer_offsets'
+const INTERNAL_TOPICS: ReadonlySet<string> = new Set([CONSUMER_OFFSETS, '__transaction_state', '__share_group_state'])
+
+export function isInternalTopic(topic: string): boolean {
+  return INTERNAL_TOPICS.has(topic)
+}
+
+/** Where a partition is: here, led by this broker (errorCode NONE), or why not and who leads it instead. */
+export type Located =
+  | {
+      readonly errorCode: 0
+      readonly topic: string
+      readonly partition: Partition
+      readonly leaderId: number
+      readonly leaderEpoch: LeaderEpoch
+    }
+  | {
+      readonly errorCode: number
+      readonly partition: null
+      readonly topic: string
+      readonly leaderId: number
+      readonly leaderEpoch: LeaderEpoch
+    }
+
+/** Told when this broker begins or ends to lead a partition of `__consumer_offsets`. */
+export interface OffsetsPartitionListener {
+  electPartition(index: number, partition: Partition): void
+  resignPartition(index: number): void
+}
+
+export interface PartitionsOptions {
+  readonly nodeId: number
+  readonly catalog: Catalog
+  readonly metadata: MetadataCache
+  readonly config: BrokerConfig
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export class Partitions {
+  readonly deadlines: Deadlines
+  readonly #options: PartitionsOptions
+  readonly #byTopicId = new Map<Uuid, Map<number, Partition>>()
+  #offsetsListener: OffsetsPartitionListener | null = null
+  #work: Promise<void> = Promise.resolve()
+  #stopped = false
+
+  constructor(options: PartitionsOptions) {
+    this.#options = options
+    this.deadlines = new Deadlines(options.clock)
+    options.metadata.onChange((image, delta) => this.#enqueue(() => this.#follow(image, delta)))
+    options.config.onChange(() => this.#reconfigure())
+  }
+
+  /** Coordinators are told of the partitions led already, and of every change from now on. */
+  onOffsetsPartitions(listener: OffsetsPartitionListener): void {
+    this.#offsetsListener = listener
+    for (const partition of this.all()) {
+      if (partition.topicPartition.topic === CONSUMER_OFFSETS && partition.isLeader) {
+        listener.electPartition(partition.topicPartition.partition, partition)
+      }
+    }
+  }
+
+  *all(): Generator<Partition> {
+    for (const partitions of this.#byTopicId.values()) yield* partitions.values()
+  }
+
+  get(topicId: Uuid, index: number): Partition | undefined {
+    return this.#byTopicId.get(topicId)?.get(index)
+  }
+
+  /** Resolves when everything that the metadata said until now is done here. */
+  settled(): Promise<void> {
+    return this.#work
+  }
+
+  /** By topic name or id; the other is null. */
+  locate(name: string | null, topicId: Uuid | null, index: number): Located {
+    const { image } = this.#options.metadata
+    const topic = topicId === null ? image.topicsByName.get(name ?? '') : image.topicsById.get(topicId)
+    if (topic === undefined) {
+      const errorCode = topicId === null ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.UNKNOWN_TOPIC_ID
+      return { errorCode, partition: null, topic: name ?? '', leaderId: -1, leaderEpoch: -1 }
+    }
+    const registered = topic.partitions[index]
+    if (registered === undefined) {
+      return {
+        errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+        partition: null,
+        topic: topic.name,
+        leaderId: -1,
+        leaderEpoch: -1
+      }
+    }
+    const { leader: leaderId, leaderEpoch } = registered
+    const partition = this.get(topic.topicId, index)
+    const elsewhere = { partition: null, topic: topic.name, leaderId, leaderEpoch }
+    if (partition?.log.isOffline) return { ...elsewhere, errorCode: ErrorCode.KAFKA_STORAGE_ERROR }
+    if (!partition?.isLeader) return { ...elsewhere, errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER }
+    return { errorCode: ErrorCode.NONE, topic: topic.name, partition, leaderId, leaderEpoch: partition.leaderEpoch }
+  }
+
+  /** As locate, for who may name the topic either way: the zero id stands for "by name". */
+  locateTarget(name: string | null, topicId: Uuid, index: number): Located {
+    return topicId === ZERO_UUID ? this.locate(name, null, index) : this.locate(null, topicId, index)
+  }
+
+  /** The log of that partition failed: whoever waits for it is told. */
+  storageFailed(log: Log): void {
+    for (const partition of this.all()) if (partition.log === log) partition.storageFailed()
+  }
+
+  /** Leads nothing any more; parked requests are answered at once. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#work
+    for (const partition of this.all()) this.#resign(partition, partition.leaderEpoch, -1)
+  }
+
+  #enqueue(work: () => Promise<void>): void {
+    this.#work = this.#work.then(work).catch(error => {
+      this.#options.log.error({ err: error }, 'metadata-change-failed')
+    })
+  }
+
+  async #follow(image: MetadataImage, delta: MetadataDelta): Promise<void> {
+    if (this.#stopped) return
+    for (const topic of delta.deletedTopics.values()) await this.#deleteTopic(topic)
+    const opening: Promise<void>[] = []
+    for (const [topicId, indexes] of delta.partitions) {
+      const topic = image.topicsById.get(topicId)
+      if (topic === undefined) continue
+      for (const index of indexes) opening.push(this.#place(topic, index))
+    }
+    await Promise.all(opening)
+    if (delta.brokers.size > 0) this.#eligibleChanged()
+    for (const { resourceType, resourceName } of delta.configs) {
+      if (resourceType === ResourceType.TOPIC) this.#configureTopic(resourceName)
+    }
+  }
+
+  async #place(topic: Topic, index: number): Promise<void> {
+    const registered = topic.partitions[index]
+    if (registered === undefined || !registered.replicas.includes(this.#options.nodeId)) return
+    const partition = this.get(topic.topicId, index) ?? (await this.#open(topic, index))
+    if (partition === null || this.#stopped) return
+    if (registered.leader === this.#options.nodeId) this.#lead(partition, registered)
+    else this.#resign(partition, registered.leaderEpoch, registered.leader)
+  }
+
+  async #open(topic: Topic, index: number): Promise<Partition | null> {
+    const { catalog, config, metadata, nodeId, clock, log } = this.#options
+    const topicPartition: TopicPartition = { topic: topic.name, partition: index }
+    try {
+      const overrides = metadata.topicConfigs(topic.name)
+      const opened = await catalog.getOrCreate(topicPartition, topic.topicId, config.logConfig(overrides))
+      const partition = new Partition({
+        nodeId,
+        topicId: topic.topicId,
+        log: opened,
+        clock,
+        highWatermark: catalog.highWatermarkOf(topicPartition),
+        onHighWatermark: each => catalog.recordHighWatermark(topicPartition, each.highWatermark)
+      })
+      const partitions = this.#byTopicId.get(topic.topicId) ?? new Map<number, Partition>()
+      this.#byTopicId.set(topic.topicId, partitions.set(index, partition))
+      return partition
+    } catch (error) {
+      // That partition is offline; the others are not.
+      log.error({ err: error, topic: topic.name, partition: index }, 'partition-offline')
+      return null
+    }
+  }
+
+  #lead(partition: Partition, registered: Topic['partitions'][number]): void {
+    const wasLeader = partition.isLeader && partition.leaderEpoch === registered.leaderEpoch
+    partition.becomeLeader({
+      leaderEpoch: registered.leaderEpoch,
+      partitionEpoch: registered.partitionEpoch,
+      replicas: registered.replicas,
+      isr: registered.isr,
+      eligible: this.#options.metadata.eligibleBrokers(),
+      replicaLagTimeMaxMs: this.#options.config.get('replica.lag.time.max.ms')
+    })
+    const { topic, partition: index } = partition.topicPartition
+    if (!wasLeader && topic === CONSUMER_OFFSETS) this.#offsetsListener?.electPartition(index, partition)
+  }
+
+  #resign(partition: Partition, leaderEpoch: LeaderEpoch, leaderId: number): void {
+    const wasLeader = partition.isLeader
+    partition.resign(leaderEpoch, leaderId)
+    const { topic, partition: index } = partition.topicPartition
+    if (wasLeader && topic === CONSUMER_OFFSETS) this.#offsetsListener?.resignPartition(index)
+  }
+
+  async #deleteTopic(topic: Topic): Promise<void> {
+    const partitions = this.#byTopicId.get(topic.topicId)
+    this.#byTopicId.delete(topic.topicId)
+    for (const partition of partitions?.values() ?? []) {
+      this.#resign(partition, partition.leaderEpoch, -1)
+      await this.#options.catalog.remove(partition.topicPartition)
+    }
+  }
+
+  #eligibleChanged(): void {
+    const eligible = this.#options.metadata.eligibleBrokers()
+    for (const partition of this.all()) partition.brokersChanged(eligible)
+  }
+
+  #configureTopic(name: string): void {
+    const topic = this.#options.metadata.image.topicsByName.get(name)
+    if (topic !== undefined) this.#configure(this.#byTopicId.get(topic.topicId)?.values() ?? [])
+  }
+
+  /** A changed setting of the broker changes every topic that has none of its own. */
+  #reconfigure(): void {
+    this.#configure(this.all())
+  }
+
+  #configure(partitions: Iterable<Partition>): void {
+    const { config, metadata } = this.#options
+    for (const partition of partitions) {
+      partition.log.configure(config.logConfig(metadata.topicConfigs(partition.topicPartition.topic)))
+      partition.configured(config.get('replica.lag.time.max.ms'))
+    }
+  }
+}
