@@ -1,0 +1,101 @@
+// One partition as the metadata records describe it (metadata/.../PartitionRegistration.java). Values never change:
+// a change record makes a new one, so that whoever holds one sees one moment of it.
+import { MoldauError } from '../../protocol/failure.ts'
+import { type BrokerId, type LeaderEpoch, type Uuid, ZERO_UUID } from '../../protocol/types.ts'
+import type { RecordOfType } from './records.ts'
+
+/** Leader of a partition that has none. */
+export const NO_LEADER: BrokerId = -1
+/** In a PartitionChangeRecord: the leader stays, and so does the leader epoch. */
+export const NO_LEADER_CHANGE = -2
+
+/** LeaderRecoveryState.java: whether the leader was elected without being in sync, and has not yet checked its log. */
+export const RECOVERED = 0
+export const RECOVERING = 1
+const NO_RECOVERY_CHANGE = -1
+
+export interface Partition {
+  readonly replicas: readonly BrokerId[]
+  /** The log directory of each replica, in the order of `replicas`. */
+  readonly directories: readonly Uuid[]
+  readonly isr: readonly BrokerId[]
+  readonly removingReplicas: readonly BrokerId[]
+  readonly addingReplicas: readonly BrokerId[]
+  readonly leader: BrokerId
+  readonly leaderRecoveryState: number
+  readonly leaderEpoch: LeaderEpoch
+  readonly partitionEpoch: number
+  /** Eligible leader replicas: left the in-sync set below min ISR, so they have everything committed (KIP-966). */
+  readonly elr: readonly BrokerId[]
+  readonly lastKnownElr: readonly BrokerId[]
+}
+
+/** Shared, since most partitions have four empty lists. */
+const NOBODY: readonly BrokerId[] = []
+
+export function partitionOf(record: RecordOfType<'PartitionRecord'>): Partition {
+  return {
+    replicas: record.replicas,
+    directories: directoriesFor(record.replicas, record.directories),
+    isr: record.isr,
+    removingReplicas: shared(record.removingReplicas),
+    addingReplicas: shared(record.addingReplicas),
+    leader: record.leader,
+    leaderRecoveryState: record.leaderRecoveryState,
+    leaderEpoch: record.leaderEpoch,
+    partitionEpoch: record.partitionEpoch,
+    elr: shared(record.eligibleLeaderReplicas),
+    lastKnownElr: shared(record.lastKnownElr)
+  }
+}
+
+/** The partition after the change: the partition epoch always grows, the leader epoch when a leader is named. */
+export function changed(partition: Partition, record: RecordOfType<'PartitionChangeRecord'>): Partition {
+  const replicas = record.replicas ?? partition.replicas
+  const names = record.leader !== NO_LEADER_CHANGE
+  return {
+    replicas,
+    directories: directoriesFor(replicas, record.directories ?? partition.directories),
+    isr: record.isr ?? partition.isr,
+    removingReplicas: shared(record.removingReplicas ?? partition.removingReplicas),
+    addingReplicas: shared(record.addingReplicas ?? partition.addingReplicas),
+    leader: names ? record.leader : partition.leader,
+    leaderRecoveryState:
+      record.leaderRecoveryState === NO_RECOVERY_CHANGE ? partition.leaderRecoveryState : record.leaderRecoveryState,
+    leaderEpoch: partition.leaderEpoch + (names ? 1 : 0),
+    partitionEpoch: partition.partitionEpoch + 1,
+    elr: shared(record.eligibleLeaderReplicas ?? partition.elr),
+    lastKnownElr: shared(record.lastKnownElr ?? partition.lastKnownElr)
+  }
+}
+
+/** What ClearElrRecord does to a partition; null where there is nothing to clear (ReplicationControlManager.java). */
+export function withoutElr(partition: Partition): Partition | null {
+  if (partition.elr.length === 0 && partition.lastKnownElr.length === 0) return null
+  return { ...partition, elr: NOBODY, lastKnownElr: NOBODY, partitionEpoch: partition.partitionEpoch + 1 }
+}
+
+/** The fields of the PartitionRecord that a snapshot keeps of it. */
+export function recordFieldsOf(topicId: Uuid, partitionId: number, partition: Partition) {
+  const { elr, lastKnownElr, ...same } = partition
+  return {
+    ...same,
+    topicId,
+    partitionId,
+    eligibleLeaderReplicas: elr.length > 0 ? elr : null,
+    lastKnownElr: lastKnownElr.length > 0 ? lastKnownElr : null
+  }
+}
+
+/** Records from before directory assignment (KIP-858) name none: every replica's directory is then unknown. */
+function directoriesFor(replicas: readonly BrokerId[], directories: readonly Uuid[]): readonly Uuid[] {
+  if (directories.length === replicas.length) return directories
+  if (directories.length > 0) {
+    throw new MoldauError('ERR_LOG_CORRUPT', `${directories.length} directories for ${replicas.length} replicas`)
+  }
+  return replicas.map(() => ZERO_UUID)
+}
+
+function shared(list: readonly BrokerId[] | null): readonly BrokerId[] {
+  return list === null || list.length === 0 ? NOBODY : list
+}
