@@ -103,6 +103,10 @@ export class Cursor {
     return this.i64()
   }
 
+  hash64(): bigint {
+    return this.view.getBigInt64(this.skip(8))
+  }
+
   f64(): number {
     return this.view.getFloat64(this.skip(8))
   }

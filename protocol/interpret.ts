@@ -117,6 +117,7 @@ function writeValue(sink: Sink, field: Field, given: unknown, mode: Mode): void 
     writeSized(sink, field, value, mode)
   } else if (kind === 'bool') sink.i8(value === true ? 1 : 0)
   else if (kind === 'uuid') sink.uuid(value as string)
+  else if (kind === 'hash64') sink.hash64(value as bigint)
   else writeNumber(sink, kind, value as number)
 }
 

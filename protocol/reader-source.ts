@@ -19,6 +19,7 @@ const NUMBERS: { readonly [K in Kind]?: readonly [string, number] } = {
   u16: ['getUint16', 2],
   i32: ['getInt32', 4],
   u32: ['getUint32', 4],
+  hash64: ['getBigInt64', 8],
   f64: ['getFloat64', 8]
 }
 
@@ -78,6 +79,7 @@ class ReaderWriter {
     if (fallback === null) return 'null'
     if (kind === 'array') return '[]'
     if (kind === 'bytes') return 'EMPTY_BYTES'
+    if (kind === 'hash64') return `${fallback}n`
     if (kind !== 'struct') return typeof fallback === 'number' ? `${fallback}` : JSON.stringify(fallback)
     const inner = Object.entries(fields as Fields).map(([name, part]) => `${name}: ${this.#fallback(part)}`)
     return `{ ${inner.join(', ')} }`

@@ -14,6 +14,7 @@ export type Kind =
   | 'u32'
   | 'i64'
   | 'i64max'
+  | 'hash64'
   | 'f64'
   | 'uuid'
   | 'text'
@@ -118,6 +119,8 @@ export const u32 = scalar<number>('u32', 0)
 export const i64 = scalar<number>('i64', 0)
 /** An i64 in which 2^63-1 means "no bound" and reads as INT64_MAX. */
 export const i64max = scalar<number>('i64max', 0)
+/** All 64 bits, as a bigint: hashes, never counted with and never on a hot path. */
+export const hash64 = scalar<bigint>('hash64', 0n)
 export const f64 = scalar<number>('f64', 0)
 export const uuid = scalar<Uuid>('uuid', ZERO_UUID)
 export const text = scalar<string>('text', '')
@@ -256,6 +259,7 @@ const FIXED_BYTES: { readonly [K in Kind]?: number } = {
   u32: 4,
   i64: 8,
   i64max: 8,
+  hash64: 8,
   f64: 8,
   uuid: 16
 }

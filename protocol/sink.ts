@@ -157,6 +157,10 @@ export class Sink {
     this.view.setUint32(at + 4, value === INT64_MAX ? 0xffffffff : value >>> 0)
   }
 
+  hash64(value: bigint): void {
+    this.view.setBigInt64(this.#room(8), value)
+  }
+
   f64(value: number): void {
     this.view.setFloat64(this.#room(8), value)
   }

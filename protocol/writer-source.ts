@@ -82,6 +82,7 @@ class WriterWriter {
     if (fallback === null) return 'null'
     if (kind === 'array' || kind === 'bytes') return 'NONE'
     if (kind === 'struct') return 'BARE'
+    if (kind === 'hash64') return `${fallback}n`
     return typeof fallback === 'number' ? `${fallback}` : JSON.stringify(fallback)
   }
 
@@ -138,6 +139,8 @@ class WriterWriter {
           `if (${local} === INT64_MAX) { dv.setInt32(${at}, 0x7fffffff); dv.setInt32(${at} + 4, -1) } else {` +
           ` dv.setInt32(${at}, Math.floor(${local} / 4294967296)); dv.setInt32(${at} + 4, ${local}) }`
         )
+      case 'hash64':
+        return `dv.setBigInt64(${at}, ${local})`
       case 'f64':
         return `dv.setFloat64(${at}, ${local})`
       default:

@@ -1,6 +1,8 @@
+// AddOffsetsToTxn, API key 25. 3 adds PRODUCER_FENCED (KIP-588), 4 TRANSACTION_ABORTABLE (KIP-890).
+
 import { api, i16, i32, i64, text } from '../schema.ts'
 
-/** Adds a group's offsets to a transaction. 3 adds PRODUCER_FENCED (KIP-588), 4 TRANSACTION_ABORTABLE (KIP-890). */
+/** Adds a group's offsets to a transaction. */
 export const addOffsetsToTxn = api({
   key: 25,
   name: 'AddOffsetsToTxn',

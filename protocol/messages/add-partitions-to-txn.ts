@@ -1,3 +1,5 @@
+// AddPartitionsToTxn, API key 24. 4 and 5 are for brokers: many transactions at once, verification only (KIP-890).
+
 import { api, array, bool, i16, i32, i64, text } from '../schema.ts'
 
 const addPartitionsToTxnTopic = {
@@ -15,10 +17,7 @@ const addPartitionsToTxnTopicResult = {
   resultsByPartition: array(addPartitionsToTxnPartitionResult)
 }
 
-/**
- * Adds partitions to a transaction. 4 and 5 are for brokers: many transactions at once, verification only
- * (KIP-890).
- */
+/** Adds partitions to a transaction. */
 export const addPartitionsToTxn = api({
   key: 24,
   name: 'AddPartitionsToTxn',

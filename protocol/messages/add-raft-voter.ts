@@ -1,6 +1,8 @@
+// AddRaftVoter, API key 80. KIP-853; 1 may answer before the change is committed.
+
 import { api, array, bool, i16, i32, text, u16, uuid } from '../schema.ts'
 
-/** Adds a voter to the metadata quorum. KIP-853; 1 may answer before the change is committed. */
+/** Adds a voter to the metadata quorum. */
 export const addRaftVoter = api({
   key: 80,
   name: 'AddRaftVoter',

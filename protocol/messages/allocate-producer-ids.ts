@@ -1,6 +1,8 @@
+// AllocateProducerIds, API key 67. KIP-730.
+
 import { api, i16, i32, i64 } from '../schema.ts'
 
-/** A broker takes a block of producer ids from the controller. KIP-730. */
+/** A broker takes a block of producer ids from the controller. */
 export const allocateProducerIds = api({
   key: 67,
   name: 'AllocateProducerIds',

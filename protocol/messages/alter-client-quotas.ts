@@ -1,6 +1,8 @@
+// AlterClientQuotas, API key 49. KIP-546.
+
 import { api, array, bool, f64, i16, i32, text } from '../schema.ts'
 
-/** Sets or removes client quotas. KIP-546. */
+/** Sets or removes client quotas. */
 export const alterClientQuotas = api({
   key: 49,
   name: 'AlterClientQuotas',

@@ -1,3 +1,5 @@
+// AlterConfigs, API key 33.
+
 import { api, array, bool, i8, i16, i32, text } from '../schema.ts'
 
 /** Replaces all settings of a resource. */

@@ -1,6 +1,8 @@
+// AlterPartitionReassignments, API key 45. KIP-455; 1 may forbid a change of the replication factor (KIP-860).
+
 import { api, array, bool, i16, i32, text } from '../schema.ts'
 
-/** Begins or cancels moves of replicas. KIP-455; 1 may forbid a change of the replication factor (KIP-860). */
+/** Begins or cancels moves of replicas. */
 export const alterPartitionReassignments = api({
   key: 45,
   name: 'AlterPartitionReassignments',

@@ -1,9 +1,8 @@
+// AlterPartition, API key 56. KIP-497; 2 names topics by id, 3 adds broker epochs (KIP-903).
+
 import { api, array, i8, i16, i32, i64, uuid } from '../schema.ts'
 
-/**
- * A partition leader asks the controller for another set of in-sync replicas. KIP-497; 2 names topics by id, 3
- * adds broker epochs (KIP-903).
- */
+/** A partition leader asks the controller for another set of in-sync replicas. */
 export const alterPartition = api({
   key: 56,
   name: 'AlterPartition',

@@ -1,6 +1,8 @@
+// AlterReplicaLogDirs, API key 34. KIP-113.
+
 import { api, array, i16, i32, text } from '../schema.ts'
 
-/** Moves replicas of one broker between its log directories. KIP-113. */
+/** Moves replicas of one broker between its log directories. */
 export const alterReplicaLogDirs = api({
   key: 34,
   name: 'AlterReplicaLogDirs',

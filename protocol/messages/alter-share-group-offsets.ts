@@ -1,6 +1,8 @@
+// AlterShareGroupOffsets, API key 91. KIP-932.
+
 import { api, array, i16, i32, i64, text, uuid } from '../schema.ts'
 
-/** Sets the start offsets of a share group. KIP-932. */
+/** Sets the start offsets of a share group. */
 export const alterShareGroupOffsets = api({
   key: 91,
   name: 'AlterShareGroupOffsets',

@@ -1,6 +1,8 @@
+// AlterUserScramCredentials, API key 51. KIP-554.
+
 import { api, array, bytes, i8, i16, i32, text } from '../schema.ts'
 
-/** Sets or removes SCRAM credentials. KIP-554. */
+/** Sets or removes SCRAM credentials. */
 export const alterUserScramCredentials = api({
   key: 51,
   name: 'AlterUserScramCredentials',

@@ -1,9 +1,9 @@
+// ApiVersions, API key 18. 3 names the client's software and brings features (KIP-511, KIP-584), 4 allows features
+// whose lowest version is 0. The response header is version 0 always.
+
 import { api, array, bool, i16, i32, i64, text } from '../schema.ts'
 
-/**
- * Tells a client which versions of which APIs the broker speaks. 3 names the client's software and brings features
- * (KIP-511, KIP-584), 4 allows features whose lowest version is 0. The response header is version 0 always.
- */
+/** Tells a client which versions of which APIs the broker speaks. */
 export const apiVersions = api({
   key: 18,
   name: 'ApiVersions',

@@ -1,6 +1,8 @@
+// AssignReplicasToDirs, API key 73. KIP-858.
+
 import { api, array, i16, i32, i64, uuid } from '../schema.ts'
 
-/** A broker tells the controller which directories its replicas are in. KIP-858. */
+/** A broker tells the controller which directories its replicas are in. */
 export const assignReplicasToDirs = api({
   key: 73,
   name: 'AssignReplicasToDirs',

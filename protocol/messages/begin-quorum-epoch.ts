@@ -1,6 +1,8 @@
+// BeginQuorumEpoch, API key 53. KIP-595; 1 adds directory ids and endpoints (KIP-853).
+
 import { api, array, i16, i32, text, u16, uuid } from '../schema.ts'
 
-/** A new leader of the metadata quorum announces itself. KIP-595; 1 adds directory ids and endpoints (KIP-853). */
+/** A new leader of the metadata quorum announces itself. */
 export const beginQuorumEpoch = api({
   key: 53,
   name: 'BeginQuorumEpoch',

@@ -1,9 +1,8 @@
+// BrokerHeartbeat, API key 63. KIP-631; 1 reports offline directories (KIP-858), 2 cordoned ones (KIP-1066).
+
 import { api, array, bool, i16, i32, i64, uuid } from '../schema.ts'
 
-/**
- * A broker renews its session with the controller and asks to be unfenced or to stop. KIP-631; 1 reports offline
- * directories (KIP-858), 2 cordoned ones (KIP-1066).
- */
+/** A broker renews its session with the controller and asks to be unfenced or to stop. */
 export const brokerHeartbeat = api({
   key: 63,
   name: 'BrokerHeartbeat',

@@ -1,9 +1,9 @@
+// BrokerRegistration, API key 62. KIP-631; 1 and 2 serve migration and directories (KIP-866, KIP-858), 3 the
+// previous epoch (KIP-966), 4 features whose lowest version is 0.
+
 import { api, array, bool, i16, i32, i64, text, u16, uuid } from '../schema.ts'
 
-/**
- * A broker registers with the controller and gets its epoch. KIP-631; 1 and 2 serve migration and directories
- * (KIP-866, KIP-858), 3 the previous epoch (KIP-966), 4 features whose lowest version is 0.
- */
+/** A broker registers with the controller and gets its epoch. */
 export const brokerRegistration = api({
   key: 62,
   name: 'BrokerRegistration',

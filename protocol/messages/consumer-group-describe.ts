@@ -1,3 +1,5 @@
+// ConsumerGroupDescribe, API key 69. KIP-848; 1 adds the type of members (KIP-1099).
+
 import { api, array, bool, i8, i16, i32, struct, text, uuid } from '../schema.ts'
 
 const topicPartitions = {
@@ -10,7 +12,7 @@ const assignment = {
   topicPartitions: array(topicPartitions)
 }
 
-/** Describes consumer groups. KIP-848; 1 adds the type of members (KIP-1099). */
+/** Describes consumer groups. */
 export const consumerGroupDescribe = api({
   key: 69,
   name: 'ConsumerGroupDescribe',

@@ -1,3 +1,5 @@
+// ConsumerGroupHeartbeat, API key 68. KIP-848; 1 adds subscription by regular expression.
+
 import { api, array, i16, i32, struct, text, uuid } from '../schema.ts'
 
 const topicPartitions = {
@@ -5,10 +7,7 @@ const topicPartitions = {
   partitions: array(i32)
 }
 
-/**
- * A member of a consumer group says where it is and learns its assignment. KIP-848; 1 adds subscription by regular
- * expression.
- */
+/** A member of a consumer group says where it is and learns its assignment. */
 export const consumerGroupHeartbeat = api({
   key: 68,
   name: 'ConsumerGroupHeartbeat',

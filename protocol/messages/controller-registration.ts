@@ -1,6 +1,8 @@
+// ControllerRegistration, API key 70. KIP-919.
+
 import { api, array, bool, i16, i32, text, u16, uuid } from '../schema.ts'
 
-/** A controller registers with the active one. KIP-919. */
+/** A controller registers with the active one. */
 export const controllerRegistration = api({
   key: 70,
   name: 'ControllerRegistration',

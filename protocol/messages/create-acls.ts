@@ -1,6 +1,8 @@
+// CreateAcls, API key 30. 1 adds pattern types (KIP-290).
+
 import { api, array, i8, i16, i32, text } from '../schema.ts'
 
-/** Adds access rules. 1 adds pattern types (KIP-290). */
+/** Adds access rules. */
 export const createAcls = api({
   key: 30,
   name: 'CreateAcls',

@@ -1,6 +1,8 @@
+// CreateDelegationToken, API key 38. KIP-48; 3 lets one principal ask for another (KIP-373).
+
 import { api, array, bytes, i16, i32, i64, text } from '../schema.ts'
 
-/** Issues a delegation token. KIP-48; 3 lets one principal ask for another (KIP-373). */
+/** Issues a delegation token. */
 export const createDelegationToken = api({
   key: 38,
   name: 'CreateDelegationToken',

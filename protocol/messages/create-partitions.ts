@@ -1,6 +1,8 @@
+// CreatePartitions, API key 37. KIP-195.
+
 import { api, array, bool, i16, i32, text } from '../schema.ts'
 
-/** Adds partitions to topics. KIP-195. */
+/** Adds partitions to topics. */
 export const createPartitions = api({
   key: 37,
   name: 'CreatePartitions',

@@ -1,9 +1,9 @@
+// CreateTopics, API key 19. 4 takes broker defaults for counts (KIP-464), 5 answers with the settings (KIP-525), 7
+// with topic ids (KIP-516).
+
 import { api, array, bool, i8, i16, i32, text, uuid } from '../schema.ts'
 
-/**
- * Creates topics. 4 takes broker defaults for counts (KIP-464), 5 answers with the settings (KIP-525), 7 with
- * topic ids (KIP-516).
- */
+/** Creates topics. */
 export const createTopics = api({
   key: 19,
   name: 'CreateTopics',

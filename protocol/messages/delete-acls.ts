@@ -1,6 +1,8 @@
+// DeleteAcls, API key 31. 1 adds pattern types (KIP-290).
+
 import { api, array, i8, i16, i32, text } from '../schema.ts'
 
-/** Removes the access rules that match filters. 1 adds pattern types (KIP-290). */
+/** Removes the access rules that match filters. */
 export const deleteAcls = api({
   key: 31,
   name: 'DeleteAcls',

@@ -1,6 +1,8 @@
+// DeleteGroups, API key 42. KIP-229.
+
 import { api, array, i16, i32, text } from '../schema.ts'
 
-/** Deletes empty groups with their offsets. KIP-229. */
+/** Deletes empty groups with their offsets. */
 export const deleteGroups = api({
   key: 42,
   name: 'DeleteGroups',

@@ -1,3 +1,5 @@
+// DeleteRecords, API key 21.
+
 import { api, array, i16, i32, i64, text } from '../schema.ts'
 
 /** Deletes the records before an offset, by moving the log start. */

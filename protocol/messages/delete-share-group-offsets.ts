@@ -1,6 +1,8 @@
+// DeleteShareGroupOffsets, API key 92. KIP-932.
+
 import { api, array, i16, i32, text, uuid } from '../schema.ts'
 
-/** Deletes the offsets of a share group for topics. KIP-932. */
+/** Deletes the offsets of a share group for topics. */
 export const deleteShareGroupOffsets = api({
   key: 92,
   name: 'DeleteShareGroupOffsets',

@@ -1,6 +1,8 @@
+// DeleteShareGroupState, API key 86. KIP-932.
+
 import { api, array, i16, i32, text, uuid } from '../schema.ts'
 
-/** Deletes the durable state of share partitions. KIP-932. */
+/** Deletes the durable state of share partitions. */
 export const deleteShareGroupState = api({
   key: 86,
   name: 'DeleteShareGroupState',

@@ -1,6 +1,8 @@
+// DeleteTopics, API key 20. 5 adds messages, 6 deletion by id (KIP-516).
+
 import { api, array, i16, i32, text, uuid } from '../schema.ts'
 
-/** Deletes topics. 5 adds messages, 6 deletion by id (KIP-516). */
+/** Deletes topics. */
 export const deleteTopics = api({
   key: 20,
   name: 'DeleteTopics',

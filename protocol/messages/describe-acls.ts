@@ -1,6 +1,8 @@
+// DescribeAcls, API key 29. 1 adds pattern types (KIP-290), 3 user principals of tokens (KIP-373).
+
 import { api, array, i8, i16, i32, text } from '../schema.ts'
 
-/** Lists access rules that match a filter. 1 adds pattern types (KIP-290), 3 user principals of tokens (KIP-373). */
+/** Lists access rules that match a filter. */
 export const describeAcls = api({
   key: 29,
   name: 'DescribeAcls',

@@ -1,6 +1,8 @@
+// DescribeClientQuotas, API key 48. KIP-546.
+
 import { api, array, bool, f64, i8, i16, i32, text } from '../schema.ts'
 
-/** Lists client quotas that match a filter. KIP-546. */
+/** Lists client quotas that match a filter. */
 export const describeClientQuotas = api({
   key: 48,
   name: 'DescribeClientQuotas',

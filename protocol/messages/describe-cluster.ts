@@ -1,9 +1,8 @@
+// DescribeCluster, API key 60. KIP-700; 1 can ask for controllers (KIP-919), 2 for fenced brokers (KIP-1073).
+
 import { api, array, bool, i8, i16, i32, text } from '../schema.ts'
 
-/**
- * Describes the nodes of the cluster. KIP-700; 1 can ask for controllers (KIP-919), 2 for fenced brokers
- * (KIP-1073).
- */
+/** Describes the nodes of the cluster. */
 export const describeCluster = api({
   key: 60,
   name: 'DescribeCluster',

@@ -1,9 +1,8 @@
+// DescribeConfigs, API key 32. 1 adds synonyms (KIP-226), 3 types and documentation (KIP-569).
+
 import { api, array, bool, i8, i16, i32, text } from '../schema.ts'
 
-/**
- * Lists settings of topics, brokers, groups and client metrics. 1 adds synonyms (KIP-226), 3 types and
- * documentation (KIP-569).
- */
+/** Lists settings of topics, brokers, groups and client metrics. */
 export const describeConfigs = api({
   key: 32,
   name: 'DescribeConfigs',

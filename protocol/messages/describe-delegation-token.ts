@@ -1,6 +1,8 @@
+// DescribeDelegationToken, API key 41. KIP-48; 3 says who asked for them (KIP-373).
+
 import { api, array, bytes, i16, i32, i64, text } from '../schema.ts'
 
-/** Lists delegation tokens. KIP-48; 3 says who asked for them (KIP-373). */
+/** Lists delegation tokens. */
 export const describeDelegationToken = api({
   key: 41,
   name: 'DescribeDelegationToken',

@@ -1,9 +1,9 @@
+// DescribeGroups, API key 15. 3 adds authorised operations (KIP-430), 4 static members (KIP-345), 6 says
+// GROUP_ID_NOT_FOUND with a message (KIP-1043).
+
 import { api, array, bool, bytes, i16, i32, text } from '../schema.ts'
 
-/**
- * Describes classic groups and their members. 3 adds authorised operations (KIP-430), 4 static members (KIP-345),
- * 6 says GROUP_ID_NOT_FOUND with a message (KIP-1043).
- */
+/** Describes classic groups and their members. */
 export const describeGroups = api({
   key: 15,
   name: 'DescribeGroups',

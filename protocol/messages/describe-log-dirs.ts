@@ -1,9 +1,9 @@
+// DescribeLogDirs, API key 35. KIP-113; 3 adds a top-level error, 4 sizes of the volume (KIP-827), 5 whether the
+// directory is cordoned (KIP-1066).
+
 import { api, array, bool, i16, i32, i64, text } from '../schema.ts'
 
-/**
- * Describes log directories and the replicas in them. KIP-113; 3 adds a top-level error, 4 sizes of the volume
- * (KIP-827), 5 whether the directory is cordoned (KIP-1066).
- */
+/** Describes log directories and the replicas in them. */
 export const describeLogDirs = api({
   key: 35,
   name: 'DescribeLogDirs',

@@ -1,6 +1,8 @@
+// DescribeProducers, API key 61. KIP-664.
+
 import { api, array, i16, i32, i64, text } from '../schema.ts'
 
-/** Lists the producers that a partition knows, with their open transactions. KIP-664. */
+/** Lists the producers that a partition knows, with their open transactions. */
 export const describeProducers = api({
   key: 61,
   name: 'DescribeProducers',

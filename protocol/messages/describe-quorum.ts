@@ -1,3 +1,6 @@
+// DescribeQuorum, API key 55. KIP-595; 1 adds times of the last fetch (KIP-836), 2 directory ids and endpoints
+// (KIP-853).
+
 import { api, array, i16, i32, i64, text, u16, uuid } from '../schema.ts'
 
 const replicaState = {
@@ -8,10 +11,7 @@ const replicaState = {
   lastCaughtUpTimestamp: i64.since(1).default(-1)
 }
 
-/**
- * Describes the metadata quorum: leader, voters, observers, how far each is. KIP-595; 1 adds times of the last
- * fetch (KIP-836), 2 directory ids and endpoints (KIP-853).
- */
+/** Describes the metadata quorum: leader, voters, observers, how far each is. */
 export const describeQuorum = api({
   key: 55,
   name: 'DescribeQuorum',

@@ -1,6 +1,8 @@
+// DescribeShareGroupOffsets, API key 90. KIP-932; 1 adds the lag (KIP-1226).
+
 import { api, array, i16, i32, i64, text, uuid } from '../schema.ts'
 
-/** Reads the start offsets of a share group. KIP-932; 1 adds the lag (KIP-1226). */
+/** Reads the start offsets of a share group. */
 export const describeShareGroupOffsets = api({
   key: 90,
   name: 'DescribeShareGroupOffsets',

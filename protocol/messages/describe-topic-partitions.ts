@@ -1,6 +1,8 @@
+// DescribeTopicPartitions, API key 75. KIP-966.
+
 import { api, array, bool, i16, i32, struct, text, uuid } from '../schema.ts'
 
-/** Describes partitions of topics page by page, with eligible leader replicas. KIP-966. */
+/** Describes partitions of topics page by page, with eligible leader replicas. */
 export const describeTopicPartitions = api({
   key: 75,
   name: 'DescribeTopicPartitions',

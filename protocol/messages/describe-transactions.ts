@@ -1,6 +1,8 @@
+// DescribeTransactions, API key 65. KIP-664.
+
 import { api, array, i16, i32, i64, text } from '../schema.ts'
 
-/** Describes transactions by transactional id. KIP-664. */
+/** Describes transactions by transactional id. */
 export const describeTransactions = api({
   key: 65,
   name: 'DescribeTransactions',

@@ -1,6 +1,8 @@
+// DescribeUserScramCredentials, API key 50. KIP-554.
+
 import { api, array, i8, i16, i32, text } from '../schema.ts'
 
-/** Lists which SCRAM credentials users have. KIP-554. */
+/** Lists which SCRAM credentials users have. */
 export const describeUserScramCredentials = api({
   key: 50,
   name: 'DescribeUserScramCredentials',

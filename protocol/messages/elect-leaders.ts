@@ -1,6 +1,8 @@
+// ElectLeaders, API key 43. KIP-183; 1 adds unclean elections (KIP-460).
+
 import { api, array, i8, i16, i32, text } from '../schema.ts'
 
-/** Has leaders elected: the preferred ones, or unclean ones. KIP-183; 1 adds unclean elections (KIP-460). */
+/** Has leaders elected: the preferred ones, or unclean ones. */
 export const electLeaders = api({
   key: 43,
   name: 'ElectLeaders',

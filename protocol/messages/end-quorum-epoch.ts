@@ -1,9 +1,8 @@
+// EndQuorumEpoch, API key 54. KIP-595; 1 adds directory ids and endpoints (KIP-853).
+
 import { api, array, i16, i32, text, u16, uuid } from '../schema.ts'
 
-/**
- * A resigning leader of the metadata quorum names its preferred successors. KIP-595; 1 adds directory ids and
- * endpoints (KIP-853).
- */
+/** A resigning leader of the metadata quorum names its preferred successors. */
 export const endQuorumEpoch = api({
   key: 54,
   name: 'EndQuorumEpoch',

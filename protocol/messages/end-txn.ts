@@ -1,6 +1,8 @@
+// EndTxn, API key 26. 5 raises the producer epoch with each transaction (KIP-890).
+
 import { api, bool, i16, i32, i64, text } from '../schema.ts'
 
-/** Commits or aborts a transaction. 5 raises the producer epoch with each transaction (KIP-890). */
+/** Commits or aborts a transaction. */
 export const endTxn = api({
   key: 26,
   name: 'EndTxn',

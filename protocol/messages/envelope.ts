@@ -1,6 +1,8 @@
+// Envelope, API key 58. KIP-590.
+
 import { api, bytes, i16 } from '../schema.ts'
 
-/** A broker forwards a client's request to the controller, with the client's principal. KIP-590. */
+/** A broker forwards a client's request to the controller, with the client's principal. */
 export const envelope = api({
   key: 58,
   name: 'Envelope',

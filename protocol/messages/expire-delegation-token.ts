@@ -1,6 +1,8 @@
+// ExpireDelegationToken, API key 40. KIP-48.
+
 import { api, bytes, i16, i32, i64 } from '../schema.ts'
 
-/** Ends a delegation token, now or at a time. KIP-48. */
+/** Ends a delegation token, now or at a time. */
 export const expireDelegationToken = api({
   key: 40,
   name: 'ExpireDelegationToken',

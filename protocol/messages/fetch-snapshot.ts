@@ -1,9 +1,8 @@
+// FetchSnapshot, API key 59. KIP-630; 1 adds directory ids and endpoints (KIP-853).
+
 import { api, array, i16, i32, i64, records, struct, text, u16, uuid } from '../schema.ts'
 
-/**
- * A lagging member of the metadata quorum reads a snapshot in pieces. KIP-630; 1 adds directory ids and endpoints
- * (KIP-853).
- */
+/** A lagging member of the metadata quorum reads a snapshot in pieces. */
 export const fetchSnapshot = api({
   key: 59,
   name: 'FetchSnapshot',

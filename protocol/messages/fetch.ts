@@ -1,10 +1,10 @@
+// Fetch, API key 1. 7 brings incremental sessions (KIP-227), 11 the rack of the reader (KIP-392), 12 divergence by
+// epoch (KIP-595), 13 topic ids (KIP-516), 15 the follower's state (KIP-903), 16 node endpoints (KIP-951), 17
+// directory ids (KIP-853), 18 the follower's high watermark (KIP-1166).
+
 import { api, array, INT64_MAX, i8, i16, i32, i64, i64max, records, struct, text, uuid } from '../schema.ts'
 
-/**
- * A consumer or a follower reads record batches. 7 brings incremental sessions (KIP-227), 11 the rack of the
- * reader (KIP-392), 12 divergence by epoch (KIP-595), 13 topic ids (KIP-516), 15 the follower's state (KIP-903),
- * 16 node endpoints (KIP-951), 17 directory ids (KIP-853), 18 the follower's high watermark (KIP-1166).
- */
+/** A consumer or a follower reads record batches. */
 export const fetch = api({
   key: 1,
   name: 'Fetch',

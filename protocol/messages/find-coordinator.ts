@@ -1,9 +1,8 @@
+// FindCoordinator, API key 10. 1 adds key types, 4 several keys at once (KIP-699), 6 share groups (KIP-932).
+
 import { api, array, i8, i16, i32, text } from '../schema.ts'
 
-/**
- * Asks which broker coordinates a group, a transactional id, or a share partition. 1 adds key types, 4 several
- * keys at once (KIP-699), 6 share groups (KIP-932).
- */
+/** Asks which broker coordinates a group, a transactional id, or a share partition. */
 export const findCoordinator = api({
   key: 10,
   name: 'FindCoordinator',

@@ -1,6 +1,8 @@
+// GetTelemetrySubscriptions, API key 71. KIP-714.
+
 import { api, array, bool, i8, i16, i32, text, uuid } from '../schema.ts'
 
-/** A client asks which of its metrics the cluster wants. KIP-714. */
+/** A client asks which of its metrics the cluster wants. */
 export const getTelemetrySubscriptions = api({
   key: 71,
   name: 'GetTelemetrySubscriptions',

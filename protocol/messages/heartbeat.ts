@@ -1,6 +1,8 @@
+// Heartbeat, API key 12. 3 adds static membership (KIP-345).
+
 import { api, i16, i32, text } from '../schema.ts'
 
-/** A group member tells its coordinator that it is alive. 3 adds static membership (KIP-345). */
+/** A group member tells its coordinator that it is alive. */
 export const heartbeat = api({
   key: 12,
   name: 'Heartbeat',

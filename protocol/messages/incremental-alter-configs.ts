@@ -1,6 +1,8 @@
+// IncrementalAlterConfigs, API key 44. KIP-339.
+
 import { api, array, bool, i8, i16, i32, text } from '../schema.ts'
 
-/** Sets, deletes, appends to or subtracts from single settings. KIP-339. */
+/** Sets, deletes, appends to or subtracts from single settings. */
 export const incrementalAlterConfigs = api({
   key: 44,
   name: 'IncrementalAlterConfigs',

@@ -1,10 +1,9 @@
+// InitProducerId, API key 22. 3 lets a producer bump its own epoch (KIP-360), 4 adds PRODUCER_FENCED (KIP-588), 5
+// epoch rules of KIP-890; 6 serves two-phase commit (KIP-939) and is unstable.
+
 import { api, bool, i16, i32, i64, text } from '../schema.ts'
 
-/**
- * Gives an idempotent or transactional producer its id and epoch, and ends its open transaction. 3 lets a producer
- * bump its own epoch (KIP-360), 4 adds PRODUCER_FENCED (KIP-588), 5 epoch rules of KIP-890; 6 serves two-phase
- * commit (KIP-939) and is unstable.
- */
+/** Gives an idempotent or transactional producer its id and epoch, and ends its open transaction. */
 export const initProducerId = api({
   key: 22,
   name: 'InitProducerId',

@@ -1,6 +1,8 @@
+// InitializeShareGroupState, API key 83. KIP-932.
+
 import { api, array, i16, i32, i64, text, uuid } from '../schema.ts'
 
-/** Creates the durable state of share partitions. KIP-932. */
+/** Creates the durable state of share partitions. */
 export const initializeShareGroupState = api({
   key: 83,
   name: 'InitializeShareGroupState',

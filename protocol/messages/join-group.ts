@@ -1,10 +1,9 @@
+// JoinGroup, API key 11. 1 adds the rebalance time-out (KIP-62), 4 asks for a member id first (KIP-394), 5 static
+// members (KIP-345), 8 a reason (KIP-800), 9 lets the leader skip the assignment (KIP-814).
+
 import { api, array, bool, bytes, i16, i32, text } from '../schema.ts'
 
-/**
- * A member of a classic group asks to take part in its next generation. 1 adds the rebalance time-out (KIP-62), 4
- * asks for a member id first (KIP-394), 5 static members (KIP-345), 8 a reason (KIP-800), 9 lets the leader skip
- * the assignment (KIP-814).
- */
+/** A member of a classic group asks to take part in its next generation. */
 export const joinGroup = api({
   key: 11,
   name: 'JoinGroup',

@@ -1,6 +1,8 @@
+// LeaveGroup, API key 13. 3 removes several at once (KIP-345), 5 adds a reason (KIP-800).
+
 import { api, array, i16, i32, text } from '../schema.ts'
 
-/** Members leave a classic group. 3 removes several at once (KIP-345), 5 adds a reason (KIP-800). */
+/** Members leave a classic group. */
 export const leaveGroup = api({
   key: 13,
   name: 'LeaveGroup',

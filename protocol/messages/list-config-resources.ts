@@ -1,9 +1,8 @@
+// ListConfigResources, API key 74. KIP-714, where it was only for client metrics; 1 asks for types (KIP-1142).
+
 import { api, array, i8, i16, i32, text } from '../schema.ts'
 
-/**
- * Lists the resources that have settings. KIP-714, where it was only for client metrics; 1 asks for types
- * (KIP-1142).
- */
+/** Lists the resources that have settings. */
 export const listConfigResources = api({
   key: 74,
   name: 'ListConfigResources',

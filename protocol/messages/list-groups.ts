@@ -1,6 +1,8 @@
+// ListGroups, API key 16. 4 filters by state (KIP-518), 5 by type (KIP-848).
+
 import { api, array, i16, i32, text } from '../schema.ts'
 
-/** Lists the groups that a broker coordinates. 4 filters by state (KIP-518), 5 by type (KIP-848). */
+/** Lists the groups that a broker coordinates. */
 export const listGroups = api({
   key: 16,
   name: 'ListGroups',

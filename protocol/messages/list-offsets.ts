@@ -1,10 +1,10 @@
+// ListOffsets, API key 2. 4 adds leader epochs (KIP-320), 7 the offset of the largest timestamp (KIP-734), 8 the
+// local log start (KIP-405), 9 the last tiered offset (KIP-1005), 10 a time-out for remote storage, 11 the
+// earliest offset not yet uploaded (KIP-1023).
+
 import { api, array, i8, i16, i32, i64, text } from '../schema.ts'
 
-/**
- * Asks for the offset at a timestamp, or at either end of a log. 4 adds leader epochs (KIP-320), 7 the offset of
- * the largest timestamp (KIP-734), 8 the local log start (KIP-405), 9 the last tiered offset (KIP-1005), 10 a
- * time-out for remote storage, 11 the earliest offset not yet uploaded (KIP-1023).
- */
+/** Asks for the offset at a timestamp, or at either end of a log. */
 export const listOffsets = api({
   key: 2,
   name: 'ListOffsets',

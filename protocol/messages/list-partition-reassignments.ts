@@ -1,6 +1,8 @@
+// ListPartitionReassignments, API key 46. KIP-455.
+
 import { api, array, i16, i32, text } from '../schema.ts'
 
-/** Lists moves of replicas that are under way. KIP-455. */
+/** Lists moves of replicas that are under way. */
 export const listPartitionReassignments = api({
   key: 46,
   name: 'ListPartitionReassignments',

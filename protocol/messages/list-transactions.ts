@@ -1,6 +1,8 @@
+// ListTransactions, API key 66. KIP-664; 1 filters by duration (KIP-994), 2 by pattern (KIP-1152).
+
 import { api, array, i16, i32, i64, text } from '../schema.ts'
 
-/** Lists transactions of a coordinator. KIP-664; 1 filters by duration (KIP-994), 2 by pattern (KIP-1152). */
+/** Lists transactions of a coordinator. */
 export const listTransactions = api({
   key: 66,
   name: 'ListTransactions',

@@ -1,10 +1,9 @@
+// Metadata, API key 3. 4 lets the client forbid auto-creation, 7 adds leader epochs (KIP-320), 8 authorised
+// operations (KIP-430), 10 topic ids (KIP-516), 13 a top-level error.
+
 import { api, array, bool, i16, i32, text, uuid } from '../schema.ts'
 
-/**
- * Tells a client the brokers of the cluster, its topics, their partitions and leaders. 4 lets the client forbid
- * auto-creation, 7 adds leader epochs (KIP-320), 8 authorised operations (KIP-430), 10 topic ids (KIP-516), 13 a
- * top-level error.
- */
+/** Tells a client the brokers of the cluster, its topics, their partitions and leaders. */
 export const metadata = api({
   key: 3,
   name: 'Metadata',

@@ -1,9 +1,9 @@
+// OffsetCommit, API key 8. 2-4 carry a retention time, 6 adds leader epochs (KIP-320), 7 static members (KIP-345),
+// 9 member epochs (KIP-848), 10 topic ids.
+
 import { api, array, i16, i32, i64, text, uuid } from '../schema.ts'
 
-/**
- * Stores the positions of a group, or of a consumer without one. 2-4 carry a retention time, 6 adds leader epochs
- * (KIP-320), 7 static members (KIP-345), 9 member epochs (KIP-848), 10 topic ids.
- */
+/** Stores the positions of a group, or of a consumer without one. */
 export const offsetCommit = api({
   key: 8,
   name: 'OffsetCommit',

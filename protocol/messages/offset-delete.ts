@@ -1,6 +1,8 @@
+// OffsetDelete, API key 47. KIP-496. Never flexible.
+
 import { api, array, i16, i32, text } from '../schema.ts'
 
-/** Deletes committed offsets of a group. KIP-496. Never flexible. */
+/** Deletes committed offsets of a group. */
 export const offsetDelete = api({
   key: 47,
   name: 'OffsetDelete',

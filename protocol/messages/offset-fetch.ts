@@ -1,9 +1,9 @@
+// OffsetFetch, API key 9. 7 can insist on stable offsets (KIP-447), 8 asks for several groups at once, 9 checks
+// member epochs (KIP-848), 10 names topics by id.
+
 import { api, array, bool, i16, i32, i64, text, uuid } from '../schema.ts'
 
-/**
- * Reads the committed positions of groups. 7 can insist on stable offsets (KIP-447), 8 asks for several groups at
- * once, 9 checks member epochs (KIP-848), 10 names topics by id.
- */
+/** Reads the committed positions of groups. */
 export const offsetFetch = api({
   key: 9,
   name: 'OffsetFetch',

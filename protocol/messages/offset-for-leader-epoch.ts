@@ -1,6 +1,8 @@
+// OffsetForLeaderEpoch, API key 23. 3 adds the replica id (KIP-320).
+
 import { api, array, i16, i32, i64, text } from '../schema.ts'
 
-/** Asks where a leader epoch ends: how clients and followers find divergence. 3 adds the replica id (KIP-320). */
+/** Asks where a leader epoch ends: how clients and followers find divergence. */
 export const offsetForLeaderEpoch = api({
   key: 23,
   name: 'OffsetForLeaderEpoch',

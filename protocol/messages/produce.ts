@@ -1,9 +1,9 @@
+// Produce, API key 0. 3 is the oldest with batches of magic 2; 8 adds errors of single records (KIP-467), 10 the
+// new leader (KIP-951), 13 topic ids (KIP-516).
+
 import { api, array, i16, i32, i64, records, struct, text, uuid } from '../schema.ts'
 
-/**
- * A producer appends record batches to partitions. 3 is the oldest with batches of magic 2; 8 adds errors of
- * single records (KIP-467), 10 the new leader (KIP-951), 13 topic ids (KIP-516).
- */
+/** A producer appends record batches to partitions. */
 export const produce = api({
   key: 0,
   name: 'Produce',

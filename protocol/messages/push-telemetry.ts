@@ -1,6 +1,8 @@
+// PushTelemetry, API key 72. KIP-714.
+
 import { api, bool, bytes, i8, i16, i32, uuid } from '../schema.ts'
 
-/** A client delivers its metrics. KIP-714. */
+/** A client delivers its metrics. */
 export const pushTelemetry = api({
   key: 72,
   name: 'PushTelemetry',

@@ -1,9 +1,8 @@
+// ReadShareGroupStateSummary, API key 87. KIP-932; 1 adds the count of deliveries that completed (KIP-1226).
+
 import { api, array, i16, i32, i64, text, uuid } from '../schema.ts'
 
-/**
- * Reads where share partitions start, without their records. KIP-932; 1 adds the count of deliveries that
- * completed (KIP-1226).
- */
+/** Reads where share partitions start, without their records. */
 export const readShareGroupStateSummary = api({
   key: 87,
   name: 'ReadShareGroupStateSummary',

@@ -1,6 +1,8 @@
+// ReadShareGroupState, API key 84. KIP-932.
+
 import { api, array, i8, i16, i32, i64, text, uuid } from '../schema.ts'
 
-/** Reads the durable state of share partitions. KIP-932. */
+/** Reads the durable state of share partitions. */
 export const readShareGroupState = api({
   key: 84,
   name: 'ReadShareGroupState',

@@ -1,6 +1,8 @@
+// RemoveRaftVoter, API key 81. KIP-853.
+
 import { api, i16, i32, text, uuid } from '../schema.ts'
 
-/** Removes a voter from the metadata quorum. KIP-853. */
+/** Removes a voter from the metadata quorum. */
 export const removeRaftVoter = api({
   key: 81,
   name: 'RemoveRaftVoter',

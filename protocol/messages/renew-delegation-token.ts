@@ -1,6 +1,8 @@
+// RenewDelegationToken, API key 39. KIP-48.
+
 import { api, bytes, i16, i32, i64 } from '../schema.ts'
 
-/** Prolongs a delegation token. KIP-48. */
+/** Prolongs a delegation token. */
 export const renewDelegationToken = api({
   key: 39,
   name: 'RenewDelegationToken',

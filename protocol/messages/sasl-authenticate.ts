@@ -1,6 +1,8 @@
+// SaslAuthenticate, API key 36. 1 adds the life time of the session (KIP-368).
+
 import { api, bytes, i16, i64, text } from '../schema.ts'
 
-/** Carries SASL tokens. 1 adds the life time of the session (KIP-368). */
+/** Carries SASL tokens. */
 export const saslAuthenticate = api({
   key: 36,
   name: 'SaslAuthenticate',

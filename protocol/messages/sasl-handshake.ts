@@ -1,9 +1,8 @@
+// SaslHandshake, API key 17. From 1 the tokens follow in SaslAuthenticate (KIP-152). Never flexible.
+
 import { api, array, i16, text } from '../schema.ts'
 
-/**
- * Chooses the SASL mechanism of a connection. From 1 the tokens follow in SaslAuthenticate (KIP-152). Never
- * flexible.
- */
+/** Chooses the SASL mechanism of a connection. */
 export const saslHandshake = api({
   key: 17,
   name: 'SaslHandshake',

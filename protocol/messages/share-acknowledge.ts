@@ -1,6 +1,8 @@
+// ShareAcknowledge, API key 79. KIP-932; 2 adds lock renewal (KIP-1222).
+
 import { api, array, bool, i8, i16, i32, i64, struct, text, uuid } from '../schema.ts'
 
-/** A member of a share group acknowledges records. KIP-932; 2 adds lock renewal (KIP-1222). */
+/** A member of a share group acknowledges records. */
 export const shareAcknowledge = api({
   key: 79,
   name: 'ShareAcknowledge',

@@ -1,9 +1,8 @@
+// ShareFetch, API key 78. KIP-932; 2 adds lock renewal and the way of acquiring (KIP-1206, KIP-1222).
+
 import { api, array, bool, i8, i16, i32, i64, records, struct, text, uuid } from '../schema.ts'
 
-/**
- * A member of a share group acquires records and acknowledges earlier ones. KIP-932; 2 adds lock renewal and the
- * way of acquiring (KIP-1206, KIP-1222).
- */
+/** A member of a share group acquires records and acknowledges earlier ones. */
 export const shareFetch = api({
   key: 78,
   name: 'ShareFetch',

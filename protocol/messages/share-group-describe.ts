@@ -1,3 +1,5 @@
+// ShareGroupDescribe, API key 77. KIP-932.
+
 import { api, array, bool, i16, i32, struct, text, uuid } from '../schema.ts'
 
 const topicPartitions = {
@@ -10,7 +12,7 @@ const assignment = {
   topicPartitions: array(topicPartitions)
 }
 
-/** Describes share groups. KIP-932. */
+/** Describes share groups. */
 export const shareGroupDescribe = api({
   key: 77,
   name: 'ShareGroupDescribe',

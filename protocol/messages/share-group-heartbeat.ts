@@ -1,3 +1,5 @@
+// ShareGroupHeartbeat, API key 76. KIP-932.
+
 import { api, array, i16, i32, struct, text, uuid } from '../schema.ts'
 
 const topicPartitions = {
@@ -5,7 +7,7 @@ const topicPartitions = {
   partitions: array(i32)
 }
 
-/** A member of a share group says that it is alive and learns its assignment. KIP-932. */
+/** A member of a share group says that it is alive and learns its assignment. */
 export const shareGroupHeartbeat = api({
   key: 76,
   name: 'ShareGroupHeartbeat',

@@ -1,3 +1,5 @@
+// StreamsGroupDescribe, API key 89. KIP-1071.
+
 import { api, array, bool, i16, i32, i64, struct, text, u16 } from '../schema.ts'
 
 const keyValue = {
@@ -34,7 +36,7 @@ const assignment = {
   warmupTasks: array(taskIds)
 }
 
-/** Describes streams groups. KIP-1071. */
+/** Describes streams groups. */
 export const streamsGroupDescribe = api({
   key: 89,
   name: 'StreamsGroupDescribe',

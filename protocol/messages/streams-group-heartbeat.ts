@@ -1,3 +1,5 @@
+// StreamsGroupHeartbeat, API key 88. KIP-1071.
+
 import { api, array, bool, i8, i16, i32, i64, struct, text, u16 } from '../schema.ts'
 
 const keyValue = {
@@ -38,7 +40,7 @@ const topicPartition = {
   partitions: array(i32)
 }
 
-/** A member of a streams group says what it runs and learns its tasks. KIP-1071. */
+/** A member of a streams group says what it runs and learns its tasks. */
 export const streamsGroupHeartbeat = api({
   key: 88,
   name: 'StreamsGroupHeartbeat',

@@ -1,9 +1,8 @@
+// SyncGroup, API key 14. 3 adds static membership (KIP-345), 5 the protocol that was chosen (KIP-559).
+
 import { api, array, bytes, i16, i32, text } from '../schema.ts'
 
-/**
- * Members of a classic group get their assignment; the leader brings all of them. 3 adds static membership
- * (KIP-345), 5 the protocol that was chosen (KIP-559).
- */
+/** Members of a classic group get their assignment; the leader brings all of them. */
 export const syncGroup = api({
   key: 14,
   name: 'SyncGroup',

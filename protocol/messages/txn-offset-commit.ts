@@ -1,9 +1,8 @@
+// TxnOffsetCommit, API key 28. 3 names the member for fencing (KIP-447), 5 adds partitions implicitly (KIP-890).
+
 import { api, array, i16, i32, i64, text } from '../schema.ts'
 
-/**
- * Commits offsets of a group inside a transaction. 3 names the member for fencing (KIP-447), 5 adds partitions
- * implicitly (KIP-890).
- */
+/** Commits offsets of a group inside a transaction. */
 export const txnOffsetCommit = api({
   key: 28,
   name: 'TxnOffsetCommit',

@@ -1,6 +1,8 @@
+// UnregisterBroker, API key 64. KIP-631.
+
 import { api, i16, i32, text } from '../schema.ts'
 
-/** Removes a broker's registration. KIP-631. */
+/** Removes a broker's registration. */
 export const unregisterBroker = api({
   key: 64,
   name: 'UnregisterBroker',

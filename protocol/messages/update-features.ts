@@ -1,9 +1,8 @@
+// UpdateFeatures, API key 57. KIP-584; 1 adds dry runs and kinds of downgrade, 2 drops results of single features.
+
 import { api, array, bool, i8, i16, i32, text } from '../schema.ts'
 
-/**
- * Sets the finalized level of features. KIP-584; 1 adds dry runs and kinds of downgrade, 2 drops results of single
- * features.
- */
+/** Sets the finalized level of features. */
 export const updateFeatures = api({
   key: 57,
   name: 'UpdateFeatures',

@@ -1,6 +1,8 @@
+// UpdateRaftVoter, API key 82. KIP-853.
+
 import { api, array, i16, i32, struct, text, u16, uuid } from '../schema.ts'
 
-/** A voter tells the quorum its endpoints and the KRaft versions it can run. KIP-853. */
+/** A voter tells the quorum its endpoints and the KRaft versions it can run. */
 export const updateRaftVoter = api({
   key: 82,
   name: 'UpdateRaftVoter',

@@ -1,9 +1,8 @@
+// Vote, API key 52. KIP-595; 1 adds directory ids (KIP-853), 2 pre-votes (KIP-996).
+
 import { api, array, bool, i16, i32, i64, text, u16, uuid } from '../schema.ts'
 
-/**
- * A candidate of the metadata quorum asks for a vote. KIP-595; 1 adds directory ids (KIP-853), 2 pre-votes
- * (KIP-996).
- */
+/** A candidate of the metadata quorum asks for a vote. */
 export const vote = api({
   key: 52,
   name: 'Vote',

@@ -1,6 +1,8 @@
+// WriteShareGroupState, API key 85. KIP-932; 1 adds the count of deliveries that completed (KIP-1226).
+
 import { api, array, i8, i16, i32, i64, text, uuid } from '../schema.ts'
 
-/** Writes the durable state of share partitions. KIP-932; 1 adds the count of deliveries that completed (KIP-1226). */
+/** Writes the durable state of share partitions. */
 export const writeShareGroupState = api({
   key: 85,
   name: 'WriteShareGroupState',

@@ -1,9 +1,8 @@
+// WriteTxnMarkers, API key 27. 2 adds the transaction version (KIP-890).
+
 import { api, array, bool, i8, i16, i32, i64, text } from '../schema.ts'
 
-/**
- * A transaction coordinator has commit or abort markers written to partitions. 2 adds the transaction version
- * (KIP-890).
- */
+/** A transaction coordinator has commit or abort markers written to partitions. */
 export const writeTxnMarkers = api({
   key: 27,
   name: 'WriteTxnMarkers',
