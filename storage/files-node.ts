@@ -240,3 +240,35 @@ async function attempt<T>(operation: string, file: string, result: Promise<T>): 
 function isMissing(error: unknown): boolean {
   return (error as { code?: string }).code === 'ENOENT'
 }
+
+/** Makes `name` a second name of `existing`, which is made when it is missing. False where the file system has no hard
+ *  links (or the two lie on different ones); then `name` is left as it was. */
+export function hardLink(existing: string, name: string): boolean {
+  try {
+    fs.closeSync(fs.openSync(existing, 'a'))
+    const inode = fs.statSync(existing).ino
+    if (fs.statSync(name, { throwIfNoEntry: false })?.ino === inode) return true
+    const temporary = `${name}.tmp`
+    fs.rmSync(temporary, { force: true })
+    try {
+      fs.linkSync(existing, temporary)
+    } catch {
+      return false
+    }
+    fs.renameSync(temporary, name)
+    return true
+  } catch (error) {
+    throw storageFailure('open', existing, error)
+  }
+}
+
+/** Removes the entries of a directory that `doomed` names. */
+export function removeEntries(directory: string, doomed: (name: string) => boolean): void {
+  try {
+    for (const name of fs.readdirSync(directory).filter(doomed)) {
+      fs.rmSync(path.join(directory, name), { recursive: true, force: true })
+    }
+  } catch (error) {
+    throw storageFailure('delete', directory, error)
+  }
+}
