@@ -66,7 +66,11 @@ function readStruct(cursor: Cursor, fields: Fields, mode: Mode): Values {
 function readValue(cursor: Cursor, field: Field, mode: Mode): unknown {
   const { kind, fields, element } = field.shape
   if (kind === 'struct') {
-    if (isNullable(field, mode.version) && cursor.i8() < 0) return null
+    if (isNullable(field, mode.version)) {
+      // A tagged struct is led by an unsigned varint, 0 null or 1 present; one at its place by -1 or 1.
+      const isNull = field.shape.tagNumber < 0 ? cursor.i8() < 0 : cursor.uvarint() === 0
+      if (isNull) return null
+    }
     return readStruct(cursor, fields as Fields, mode)
   }
   if (kind !== 'text' && kind !== 'bytes' && kind !== 'records' && kind !== 'array') return cursor[kind]()
@@ -111,7 +115,8 @@ function writeValue(sink: Sink, field: Field, given: unknown, mode: Mode): void 
   const value = given === undefined ? defaultOf(field) : given
   if (value === null && !isNullable(field, mode.version)) throw new TypeError('null where none can be')
   if (kind === 'struct') {
-    if (isNullable(field, mode.version)) sink.i8(value === null ? -1 : 1)
+    const absent = field.shape.tagNumber < 0 ? -1 : 0
+    if (isNullable(field, mode.version)) sink.i8(value === null ? absent : 1)
     if (value !== null) writeStruct(sink, fields as Fields, value as Values, mode)
   } else if (kind === 'text' || kind === 'bytes' || kind === 'records' || kind === 'array') {
     writeSized(sink, field, value, mode)

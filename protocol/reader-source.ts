@@ -142,7 +142,12 @@ class ReaderWriter {
       this.lines.push(`${local} = ${this.struct(inner)}`, '}')
       return
     }
-    this.lines.push(`if (dv.getInt8(p++) < 0) ${local} = null`, 'else {')
+    if (field.shape.tagNumber < 0) this.lines.push(`if (dv.getInt8(p++) < 0) ${local} = null`, 'else {')
+    else {
+      // A tagged struct is led by an unsigned varint instead, 0 null or 1 present (MessageDataGenerator).
+      this.#uvarint()
+      this.lines.push(`if (n === 0) ${local} = null`, 'else {')
+    }
     this.lines.push(`${local} = ${this.struct(inner)}`, '}')
   }
 

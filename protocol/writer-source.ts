@@ -155,7 +155,9 @@ class WriterWriter {
       this.struct(local, inner)
       return
     }
-    this.#fixed(1, at => `dv.setInt8(${at}, ${local} === null ? -1 : 1)`)
+    // A tagged struct is led by an unsigned varint instead, 0 null or 1 present (MessageDataGenerator).
+    const absent = field.shape.tagNumber < 0 ? -1 : 0
+    this.#fixed(1, at => `dv.setInt8(${at}, ${local} === null ? ${absent} : 1)`)
     this.#line(`if (${local} !== null) {`)
     this.struct(local, inner)
     this.#line('}')

@@ -59,7 +59,8 @@ export const consumerGroupMemberMetadataKey = message({
   }
 })
 
-/** What a member said of itself. */
+/** What a member said of itself. One that does not speak the classic protocol must have null as classicMemberMetadata:
+ * left out it reads as an empty struct, in Kafka too. */
 export const consumerGroupMemberMetadataValue = message({
   name: 'ConsumerGroupMemberMetadataValue',
   versions: [0, 0],
@@ -82,7 +83,6 @@ export const consumerGroupMemberMetadataValue = message({
     })
       .orNull()
       .tag(0, 0)
-      .default(null)
   }
 })
 
@@ -142,7 +142,7 @@ export const consumerGroupCurrentMemberAssignmentKey = message({
 const topicPartitions = {
   topicId: uuid,
   partitions: array(i32),
-  assignmentEpochs: array(i32).orNull().tag(0, 0).default(null)
+  assignmentEpochs: array(i32).orNull().tag(0, 0)
 }
 
 /** What a member has, and what it still has to give up. */

@@ -25,7 +25,7 @@ export const streamsGroupMetadataValue = message({
     epoch: i32,
     metadataHash: hash64,
     validatedTopologyEpoch: i32.tag(0, 0).default(-1),
-    lastAssignmentConfigs: array(lastAssignmentConfig).orNull().tag(1, 0).default(null)
+    lastAssignmentConfigs: array(lastAssignmentConfig).orNull().tag(1, 0)
   }
 })
 
@@ -127,7 +127,7 @@ export const streamsGroupCurrentMemberAssignmentKey = message({
 const streamsGroupCurrentMemberAssignmentValueTaskIds = {
   subtopologyId: text,
   partitions: array(i32),
-  assignmentEpochs: array(i32).orNull().tag(0, 0).default(null)
+  assignmentEpochs: array(i32).orNull().tag(0, 0)
 }
 
 /** Which tasks a member has, and which it still has to give up. */
