@@ -22,7 +22,7 @@ export function endpointOf(
   const registered = broker.endPoints.find(each => each.name === context.listenerName)
   if (registered === undefined) return null
   const { rack } = broker
-  if (services.metadata.image.brokers.size === 1 && services.config.advertisesOwnAddress(context.listenerName)) {
+  if (services.metadata.image.brokers.size === 1 && namesNoHost(context.listenerName, services)) {
     return { nodeId: brokerId, host: context.localAddress, port: context.localPort, rack }
   }
   return { nodeId: brokerId, host: registered.host, port: registered.port, rack }
@@ -34,4 +34,9 @@ export function liveEndpoints(
   services: Services
 ): NodeEndpoint[] {
   return [...services.metadata.image.brokers.keys()].flatMap(id => endpointOf(id, context, services) ?? [])
+}
+
+/** The listener is bound to every address and nothing else is advertised for it. */
+function namesNoHost(listenerName: string, services: Services): boolean {
+  return services.config.advertisedListeners.some(each => each.name === listenerName && each.host === null)
 }

@@ -95,7 +95,7 @@ export class FetchSessions {
       finish: results => {
         const include = targets.map(() => true)
         if (targets.length === 0 || !this.#makeRoom(request, nowMs)) return { sessionId: 0, include }
-        targets.forEach((target, index) => remember(target, results[index] as FetchedPartition))
+        for (const [index, target] of targets.entries()) remember(target, results[index] as FetchedPartition)
         return { sessionId: this.#create(request, nowMs), include }
       }
     }

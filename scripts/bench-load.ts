@@ -242,7 +242,10 @@ async function load(each: Case, pipes: readonly Pipe[], frames: readonly Buffer[
     new Promise(resolve => {
       const again = (): void => {
         const sentMs = performance.now()
-        if (sentMs >= endMs) return resolve()
+        if (sentMs >= endMs) {
+          resolve()
+          return
+        }
         const frame = Buffer.from(frames[next++ % frames.length] as Buffer)
         frame.writeInt32BE(next | 0, CORRELATION_ID_AT)
         pipe.send([frame], answer => {

@@ -83,7 +83,7 @@ async function run(bootstrap: string, pid: number, cases: readonly Case[]): Prom
       results.get(each.name)?.push(await measure(each, bootstrap, pid, seconds))
     }
   }
-  if (process.stderr.isTTY) process.stderr.write('\r'.padEnd(50) + '\r')
+  if (process.stderr.isTTY) process.stderr.write(`${'\r'.padEnd(50)}\r`)
   const table = Object.fromEntries([...results].map(([name, rounds]) => [name, summary(rounds)]))
   if (values.json) console.log(JSON.stringify(table, null, 2))
   else console.table(table)

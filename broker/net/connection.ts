@@ -116,7 +116,8 @@ export class Connection {
   /** Takes no more requests, answers those in work, then closes. Resolves when the socket is closed. */
   drain(): Promise<void> {
     this.#draining = true
-    this.#socket.pause()
+    // Read on, and drop what comes: a paused socket would not notice that its peer is gone.
+    this.#socket.resume()
     this.#abort.abort()
     return new Promise(resolve => {
       if (this.#socket.destroyed) return resolve()
@@ -126,6 +127,7 @@ export class Connection {
   }
 
   #onData(chunk: Buffer): void {
+    if (this.#draining) return
     this.lastActiveMs = this.#options.nowMs()
     this.#reader.push(chunk)
     this.#work()
@@ -200,8 +202,9 @@ export class Connection {
 
   #pauseOrResume(): void {
     const full = this.#isFull()
+    if (this.#draining) return
     if (full && !this.#paused) this.#socket.pause()
-    else if (!full && this.#paused && !this.#draining) this.#socket.resume()
+    else if (!full && this.#paused) this.#socket.resume()
     this.#paused = full
   }
 

@@ -10,7 +10,7 @@ import { Connection, type OnFrame } from './connection.ts'
 export interface Endpoint {
   /** The listener's name: PLAINTEXT, INTERNAL, ... */
   readonly name: string
-  readonly securityProtocol: string
+  readonly protocol: string
   /** '' listens on every address, 'localhost' on both loopback addresses. */
   readonly host: string
   readonly port: number
@@ -53,10 +53,10 @@ export class Listeners {
 
   /** Listens, and gives the port (the one the system chose for port 0). Throws ERR_LISTEN with one clear line. */
   async listen(endpoint: Endpoint): Promise<number> {
-    if (endpoint.securityProtocol !== 'PLAINTEXT') {
+    if (endpoint.protocol !== 'PLAINTEXT') {
       throw new MoldauError(
         'ERR_CONFIG',
-        `listener ${endpoint.name} uses ${endpoint.securityProtocol}; only PLAINTEXT is supported so far`
+        `listener ${endpoint.name} uses ${endpoint.protocol}; only PLAINTEXT is supported so far`
       )
     }
     let port = endpoint.port

@@ -1,0 +1,185 @@
+// A connection on a real socket: replies in the order of requests, back-pressure towards a peer that does not read,
+// limits on connections, idle ones, and the orderly end.
+import { connect, type Socket } from 'node:net'
+import { test } from 'tap'
+import { type Clock, systemClock } from '../../../broker/clock.ts'
+import type { Connection, OnFrame } from '../../../broker/net/connection.ts'
+import { Listeners } from '../../../broker/net/listener.ts'
+
+const quiet = { error() {}, warn() {}, info() {}, debug() {} }
+
+async function serve(onFrame: OnFrame, limits: Partial<Record<'connections' | 'perIp' | 'idleMs', number>> = {}) {
+  const listeners = new Listeners({
+    clock: systemClock as Clock,
+    log: quiet as never,
+    onFrame,
+    limits: {
+      maxFrameBytes: () => 1_000_000,
+      maxConnections: () => limits.connections ?? 100,
+      maxConnectionsPerIp: () => limits.perIp ?? 100,
+      maxIdleMs: () => limits.idleMs ?? -1
+    }
+  })
+  const port = await listeners.listen({ name: 'PLAINTEXT', protocol: 'PLAINTEXT', host: '127.0.0.1', port: 0 })
+  return { listeners, port }
+}
+
+function open(port: number): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  return new Promise((resolve, reject) => socket.once('connect', () => resolve(socket)).once('error', reject))
+}
+
+function frame(text: string): Buffer {
+  const body = Buffer.from(text)
+  const size = Buffer.alloc(4)
+  size.writeInt32BE(body.length)
+  return Buffer.concat([size, body])
+}
+
+function readUntil(socket: Socket, length: number): Promise<string> {
+  let got = ''
+  return new Promise(resolve => {
+    const onData = (chunk: Buffer): void => {
+      got += chunk.toString('latin1')
+      if (got.length < length) return
+      socket.off('data', onData)
+      resolve(got)
+    }
+    socket.on('data', onData)
+  })
+}
+
+const closed = (socket: Socket): Promise<void> => new Promise(resolve => socket.once('close', () => resolve()))
+
+test('replies leave in the order of their requests, whoever is done first', async t => {
+  const release = new Map<string, () => void>()
+  const { listeners, port } = await serve(request => {
+    const text = String(request)
+    if (text === 'c') return [Buffer.from('c')]
+    return new Promise(resolve => release.set(text, () => resolve([Buffer.from(text)])))
+  })
+  const socket = await open(port)
+  const answer = readUntil(socket, 3)
+  socket.write(Buffer.concat([frame('a'), frame('b'), frame('c')]))
+  while (release.size < 2) await new Promise(setImmediate)
+  release.get('b')?.()
+  await new Promise(setImmediate)
+  release.get('a')?.()
+  t.equal(await answer, 'abc')
+  socket.destroy()
+  await listeners.close()
+})
+
+test('a reply of nothing keeps its place', async t => {
+  const { listeners, port } = await serve(request => (String(request) === 'none' ? null : [request]))
+  const socket = await open(port)
+  const answer = readUntil(socket, 2)
+  socket.write(Buffer.concat([frame('none'), frame('x'), frame('none'), frame('y')]))
+  t.equal(await answer, 'xy')
+  socket.destroy()
+  await listeners.close()
+})
+
+test('a peer that does not read is not read from, and others are served', async t => {
+  let taken = 0
+  const big = Buffer.alloc(1024 * 1024, 'x')
+  const { listeners, port } = await serve(request => {
+    if (String(request) === 'ping') return [Buffer.from('pong')]
+    taken++
+    return [big]
+  })
+  const slow = await open(port)
+  slow.pause()
+  slow.write(Buffer.concat(Array.from({ length: 500 }, () => frame('big'))))
+  const other = await open(port)
+  for (let round = 0; round < 20; round++) {
+    const answer = readUntil(other, 4)
+    other.write(frame('ping'))
+    t.match(await answer, /pong/)
+  }
+  t.ok(taken < 100, `only ${taken} of 500 requests were taken from the peer that does not read`)
+  const all = readUntil(slow, 500 * big.length)
+  slow.resume()
+  t.equal((await all).length, 500 * big.length, 'once it reads it gets everything')
+  slow.destroy()
+  other.destroy()
+  await listeners.close()
+})
+
+test('an unreadable frame ends its own connection after the replies before it', async t => {
+  const { listeners, port } = await serve(request => [request])
+  const [bad, good] = [await open(port), await open(port)]
+  const answer = readUntil(bad, 2)
+  const end = closed(bad)
+  bad.write(Buffer.concat([frame('ok'), Buffer.from('GET / HTTP/1.1\r\n\r\n')]))
+  t.equal(await answer, 'ok')
+  await end
+  const other = readUntil(good, 4)
+  good.write(frame('here'))
+  t.equal(await other, 'here')
+  good.destroy()
+  await listeners.close()
+})
+
+test('limits on connections, per address too', async t => {
+  for (const limits of [{ connections: 1 }, { perIp: 1 }]) {
+    const { listeners, port } = await serve(request => [request], limits)
+    const first = await open(port)
+    const answer = readUntil(first, 1)
+    first.write(frame('a'))
+    await answer
+    await closed(await open(port))
+    first.destroy()
+    await closed(first)
+    while (listeners.connections.size > 0) await new Promise(setImmediate)
+    const next = await open(port)
+    const second = readUntil(next, 1)
+    next.write(frame('b'))
+    t.equal(await second, 'b', 'its place is free again')
+    next.destroy()
+    await listeners.close()
+  }
+})
+
+test('an idle connection is ended, one with work is not', async t => {
+  const { listeners, port } = await serve(request => (String(request) === 'wait' ? new Promise(() => {}) : [request]), {
+    idleMs: 60
+  })
+  const [idle, waiting] = [await open(port), await open(port)]
+  waiting.write(frame('wait'))
+  await closed(idle)
+  t.notOk(waiting.destroyed)
+  waiting.resetAndDestroy()
+  await listeners.close()
+})
+
+test('the orderly end answers what was accepted', async t => {
+  let finish = (): void => {}
+  const connections: Connection[] = []
+  const { listeners, port } = await serve((request, connection) => {
+    connections.push(connection)
+    return new Promise(resolve => {
+      finish = () => resolve([request])
+    })
+  })
+  const socket = await open(port)
+  const answer = readUntil(socket, 4)
+  const end = closed(socket)
+  socket.write(frame('late'))
+  while (connections.length === 0) await new Promise(setImmediate)
+  const closing = listeners.close()
+  t.ok(connections[0]?.signal.aborted, 'parked work is told')
+  finish()
+  t.equal(await answer, 'late')
+  await closing
+  await end
+})
+
+test('a peer that has sent its last request still gets its answer', async t => {
+  const { listeners, port } = await serve(request => new Promise(resolve => setImmediate(() => resolve([request]))))
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  const answer = readUntil(socket, 4)
+  socket.end(frame('last'))
+  t.equal(await answer, 'last')
+  await listeners.close()
+})
