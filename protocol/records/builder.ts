@@ -114,7 +114,10 @@ export class RecordsWriter {
   }
 
   #varlong(value: number): void {
-    if (value >= -0x40000000 && value <= 0x3fffffff) return this.#varint(value)
+    if (value >= -0x40000000 && value <= 0x3fffffff) {
+      this.#varint(value)
+      return
+    }
     // Zigzag would need 65 bits of a double: the lowest bit is written apart.
     const magnitude = value < 0 ? -value - 1 : value
     let rest = Math.floor(magnitude / 64)
@@ -127,9 +130,8 @@ export class RecordsWriter {
   }
 
   #lengthAndBytes(bytes: Uint8Array | null): void {
-    if (bytes === null) return this.#varint(-1)
-    this.#varint(bytes.length)
-    this.#put(bytes)
+    this.#varint(bytes === null ? -1 : bytes.length)
+    if (bytes !== null) this.#put(bytes)
   }
 
   #put(bytes: Uint8Array): void {

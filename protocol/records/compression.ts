@@ -7,6 +7,8 @@ import { compressLz4, decompressLz4 } from './lz4.ts'
 import { compressSnappy, decompressSnappy } from './snappy.ts'
 import { compressZstd, decompressZstd, prepareZstd } from './zstd.ts'
 
+export type { Codec }
+
 /** Resolves when every codec can be used. zstd may still be loading in the first milliseconds of a process. */
 export function prepareCompression(): Promise<void> {
   return prepareZstd()

@@ -52,10 +52,9 @@ export function decompressSnappy(bytes: Buffer, maxBytes: number): Buffer {
       at = skipHeader(bytes, at)
       continue
     }
-    if (length < 0 || length > bytes.length - at - 4) throw damaged(`a block of ${length} bytes is not there`)
+    if (length <= 0 || length > bytes.length - at - 4) throw damaged(`a block of ${length} bytes is not there`)
     const block = bytes.subarray(at + 4, at + 4 + length)
     at += 4 + length
-    if (length === 0) continue
     const declared = declaredLength(block)
     total += declared
     checkDeclared(declared, length, maxBytes - total + declared)
