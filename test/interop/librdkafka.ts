@@ -1,0 +1,125 @@
+// librdkafka's own tests: those of librdkafka-allow.txt, each in a process of its own. Its quick mode (-Q) is never
+// used: it skips what it should test and calls that passed.
+import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { librdkafkaTests } from './cache.ts'
+import { type Outcome, run } from './process.ts'
+import type { Checks, Suite, Target } from './suite.ts'
+
+interface Entry {
+  number: string
+  name: string
+  flags: string[]
+}
+
+const settings = { 'num.partitions': '4', 'group.initial.rebalance.delay.ms': '3000', 'delete.topic.enable': 'true' }
+
+export const librdkafka: Suite = {
+  name: 'librdkafka',
+  settings: { ...settings, 'auto.create.topics.enable': 'true' },
+  run: (target, checks) => runAll(target, checks, false)
+}
+
+export const librdkafkaNoAutoCreate: Suite = {
+  name: 'librdkafka-noautocreate',
+  settings: { ...settings, 'auto.create.topics.enable': 'false' },
+  run: (target, checks) => runAll(target, checks, true)
+}
+
+/** The rows of a list beside this file: words, with comments behind `#`. */
+export function rowsOf(file: string): string[][] {
+  return readFileSync(resolve('test/interop', file), 'utf8')
+    .split('\n')
+    .map(line => line.replace(/#.*/, '').trim())
+    .filter(line => line !== '')
+    .map(line => line.split(/\s+/))
+}
+
+function entriesOf(noAutoCreate: boolean, fast: boolean): Entry[] {
+  return rowsOf('librdkafka-allow.txt')
+    .map(([number = '', name = '', ...flags]) => ({ number, name, flags }))
+    .filter(entry => entry.flags.includes('noautocreate') === noAutoCreate && (!fast || entry.flags.includes('fast')))
+}
+
+async function runAll(target: Target, checks: Checks, noAutoCreate: boolean): Promise<void> {
+  if (!existsSync(join(librdkafkaTests, 'test-runner'))) {
+    return checks.skip('all', `librdkafka's tests are not built in ${librdkafkaTests}: npm run interop -- --build`)
+  }
+  const environment = prepare(target)
+  const entries = entriesOf(noAutoCreate, target.fast).filter(entry => checks.wants(`${entry.number} ${entry.name}`))
+  // Most of the time a test waits: several beside each other cost the machine little. Some bear nothing beside them.
+  const together = entries.filter(entry => !entry.flags.includes('alone'))
+  const lane = async (): Promise<void> => {
+    for (let entry = together.shift(); entry !== undefined; entry = together.shift()) {
+      await runOne(entry, target, environment, checks)
+    }
+  }
+  await Promise.all(Array.from({ length: Number(process.env.MOLDAU_INTEROP_LANES ?? 3) }, lane))
+  for (const entry of entries) if (entry.flags.includes('alone')) await runOne(entry, target, environment, checks)
+}
+
+/** What the tests are told by environment, and the scripts that some of them call. */
+function prepare(target: Target): Record<string, string> {
+  const conf = join(target.scratch, 'test.conf')
+  const shim = join(target.scratch, 'kafka')
+  writeFileSync(conf, `bootstrap.servers=${target.bootstrap}\n`)
+  const common = {
+    LD_LIBRARY_PATH: '../src:../src-cpp',
+    RDKAFKA_TEST_CONF: conf,
+    CI: '1',
+    TEST_KAFKA_VERSION: '4.1.0',
+    BROKERS: target.bootstrap
+  }
+  if (target.tools === undefined) return common
+  mkdirSync(join(shim, 'bin'), { recursive: true })
+  for (const tool of ['kafka-topics', 'kafka-acls']) {
+    const script = join(shim, 'bin', `${tool}.sh`)
+    writeFileSync(script, `#!/bin/sh\nexec ${target.tools.program} ${tool} "$@"\n`)
+    chmodSync(script, 0o755)
+  }
+  const libs = process.env.KAFKA_HOME
+  if (libs !== undefined) symlinkSync(join(libs, 'libs'), join(shim, 'libs'))
+  return { ...common, KAFKA_PATH: shim }
+}
+
+async function runOne(
+  entry: Entry,
+  target: Target,
+  environment: Record<string, string>,
+  checks: Checks
+): Promise<void> {
+  const name = `${entry.number} ${entry.name}`
+  const report = join(target.scratch, `${entry.number}-${entry.flags.includes('noautocreate')}.json`)
+  const limit = entry.flags.find(flag => flag.startsWith('limit='))?.slice(6) ?? '300'
+  const scenario = entry.flags.includes('noautocreate') ? ['-s', 'noautocreate'] : []
+  const begin = performance.now()
+  const outcome = await run('./test-runner', ['-p1', '-L', ...scenario], {
+    cwd: librdkafkaTests,
+    env: { ...environment, TESTS: entry.number, TEST_REPORT: report },
+    limitMs: Number(limit) * 1000
+  })
+  writeFileSync(`${dirname(report)}/${entry.number}.out`, outcome.stdout + outcome.stderr)
+  const why = judge(report, outcome)
+  if (why === undefined) checks.pass(name, performance.now() - begin)
+  else checks.fail(name, `${why}\n${tail(outcome)}`)
+}
+
+/** Why the run is no pass: the report is the truth, as the exit status is that of the runner's own abort too. */
+function judge(report: string, outcome: Outcome): string | undefined {
+  if (outcome.timedOut) return 'not finished within its limit'
+  if (!existsSync(report)) return `no report, status ${outcome.code}`
+  const { tests } = JSON.parse(readFileSync(report, 'utf8')) as {
+    tests: Record<string, { state: string; duration: number }>
+  }
+  const ran = Object.entries(tests).filter(([, test]) => test.state !== 'SKIPPED')
+  const bad = ran.filter(([, test]) => test.state !== 'PASSED' || test.duration === 0)
+  if (bad.length > 0)
+    return bad.map(([test, { state, duration }]) => `${test}: ${state} after ${duration} s`).join(', ')
+  return ran.length === 0 ? `nothing ran: ${Object.keys(tests).join(', ')}` : undefined
+}
+
+function tail(outcome: Outcome): string {
+  const lines = `${outcome.stdout}\n${outcome.stderr}`.split('\n')
+  const failed = lines.filter(line => /TEST FAILURE|FAIL|assert|Assertion/.test(line)).slice(0, 12)
+  return [...failed, '...', ...lines.slice(-12)].join('\n')
+}
