@@ -1,14 +1,17 @@
 // librdkafka's own tests: those of librdkafka-allow.txt, each in a process of its own. Its quick mode (-Q) is never
 // used: it skips what it should test and calls that passed.
 import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { librdkafkaTests } from './cache.ts'
 import { type Outcome, run } from './process.ts'
 import type { Checks, Suite, Target } from './suite.ts'
 
 interface Entry {
   number: string
-  name: string
+  /** The number, the name and the sub-test. */
+  title: string
+  subtest: string | undefined
+  limitMs: number
   flags: string[]
 }
 
@@ -37,8 +40,15 @@ export function rowsOf(file: string): string[][] {
 
 function entriesOf(noAutoCreate: boolean, fast: boolean): Entry[] {
   return rowsOf('librdkafka-allow.txt')
-    .map(([number = '', name = '', ...flags]) => ({ number, name, flags }))
+    .map(entryOf)
     .filter(entry => entry.flags.includes('noautocreate') === noAutoCreate && (!fast || entry.flags.includes('fast')))
+}
+
+function entryOf([number = '', name = '', ...flags]: string[]): Entry {
+  const option = (key: string) => flags.find(flag => flag.startsWith(`${key}=`))?.slice(key.length + 1)
+  const subtest = option('subtest')
+  const title = subtest === undefined ? `${number} ${name}` : `${number} ${name} ${subtest}`
+  return { number, title, subtest, limitMs: Number(option('limit') ?? 300) * 1000, flags }
 }
 
 async function runAll(target: Target, checks: Checks, noAutoCreate: boolean): Promise<void> {
@@ -46,7 +56,7 @@ async function runAll(target: Target, checks: Checks, noAutoCreate: boolean): Pr
     return checks.skip('all', `librdkafka's tests are not built in ${librdkafkaTests}: npm run interop -- --build`)
   }
   const environment = prepare(target)
-  const entries = entriesOf(noAutoCreate, target.fast).filter(entry => checks.wants(`${entry.number} ${entry.name}`))
+  const entries = entriesOf(noAutoCreate, target.fast).filter(entry => checks.wants(entry.title))
   // Most of the time a test waits: several beside each other cost the machine little. Some bear nothing beside them.
   const together = entries.filter(entry => !entry.flags.includes('alone'))
   const lane = async (): Promise<void> => {
@@ -88,20 +98,20 @@ async function runOne(
   environment: Record<string, string>,
   checks: Checks
 ): Promise<void> {
-  const name = `${entry.number} ${entry.name}`
-  const report = join(target.scratch, `${entry.number}-${entry.flags.includes('noautocreate')}.json`)
-  const limit = entry.flags.find(flag => flag.startsWith('limit='))?.slice(6) ?? '300'
+  const file = join(target.scratch, entry.title.replace(/\W+/g, '-'))
+  const report = `${file}.json`
   const scenario = entry.flags.includes('noautocreate') ? ['-s', 'noautocreate'] : []
+  const subtests: Record<string, string> = entry.subtest === undefined ? {} : { SUBTESTS: entry.subtest }
   const begin = performance.now()
   const outcome = await run('./test-runner', ['-p1', '-L', ...scenario], {
     cwd: librdkafkaTests,
-    env: { ...environment, TESTS: entry.number, TEST_REPORT: report },
-    limitMs: Number(limit) * 1000
+    env: { ...environment, ...subtests, TESTS: entry.number, TEST_REPORT: report },
+    limitMs: entry.limitMs
   })
-  writeFileSync(`${dirname(report)}/${entry.number}.out`, outcome.stdout + outcome.stderr)
-  const why = judge(report, outcome)
-  if (why === undefined) checks.pass(name, performance.now() - begin)
-  else checks.fail(name, `${why}\n${tail(outcome)}`)
+  writeFileSync(`${file}.out`, outcome.stdout + outcome.stderr)
+  const why = judge(report, outcome) ?? judgeSubtest(entry, outcome)
+  if (why === undefined) checks.pass(entry.title, performance.now() - begin)
+  else checks.fail(entry.title, `${why}\n${tail(outcome)}`)
 }
 
 /** Why the run is no pass: the report is the truth, as the exit status is that of the runner's own abort too. */
@@ -116,6 +126,13 @@ function judge(report: string, outcome: Outcome): string | undefined {
   if (bad.length > 0)
     return bad.map(([test, { state, duration }]) => `${test}: ${state} after ${duration} s`).join(', ')
   return ran.length === 0 ? `nothing ran: ${Object.keys(tests).join(', ')}` : undefined
+}
+
+/** A sub-test that does not exist, or is skipped, leaves its test PASSED. */
+function judgeSubtest({ subtest }: Entry, { stdout, stderr }: Outcome): string | undefined {
+  if (subtest === undefined) return undefined
+  const lines = `${stdout}\n${stderr}`.split('\n').filter(line => line.includes(subtest))
+  return lines.some(line => line.includes('PASS')) ? undefined : `the sub-test did not run: ${lines.join(' ')}`
 }
 
 function tail(outcome: Outcome): string {
