@@ -7,7 +7,7 @@ import { checkTogether } from './config/consistency.ts'
 import { type AdvertisedListener, type Endpoints, endpointsOf, type Listener } from './config/endpoints.ts'
 import { logConfigOf, topicComplaint } from './config/log-settings.ts'
 import { canonicalText, parseSetting } from './config/setting.ts'
-import { type Gathered, type Given, gather, type Sources } from './config/sources.ts'
+import { BUILT_IN, type Gathered, type Given, gather, type Sources } from './config/sources.ts'
 import { type BrokerKey, brokerSettings, settingOf, type ValueOf } from './config/table.ts'
 
 export type { AdvertisedListener, Listener, SecurityProtocol } from './config/endpoints.ts'
@@ -84,6 +84,12 @@ export class BrokerConfig {
     add('static', this.#given.get(key)?.text)
     add('default', settingOf('broker', key)?.defaultText)
     return sources
+  }
+
+  /** True if somebody asked for a value: file, environment, flag, or an admin request. */
+  isGiven(key: string): boolean {
+    const given = this.#given.get(key)
+    return (given !== undefined && given.origin !== BUILT_IN) || this.#ofBroker.has(key) || this.#ofCluster.has(key)
   }
 
   /** Keys and texts of the cluster-wide dynamic defaults. */
@@ -179,7 +185,7 @@ function withOlderNames(given: ReadonlyMap<string, Given>): ReadonlyMap<string, 
   const older = given.get('broker.id')
   if (older === undefined || older.text.trim() === '-1') return given
   const newer = given.get('node.id')
-  if (newer !== undefined && newer.origin !== 'the defaults') {
+  if (newer !== undefined && newer.origin !== BUILT_IN) {
     if (newer.text.trim() === older.text.trim()) return given
     throw new MoldauError(
       'ERR_CONFIG',

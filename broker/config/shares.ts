@@ -89,7 +89,7 @@ export const sharesSettings = ignoredRows(LATER.share, {
     { min: 0, max: 500 }
   ),
   'share.coordinator.state.topic.compression.codec': int(0, 'Compression of the state topic by number.'),
-  'share.coordinator.state.topic.min.isr': short(2, 'min.insync.replicas of the state topic.', { min: 1 }),
+  'share.coordinator.state.topic.min.isr': short(2, 'The min.insync.replicas of the state topic.', { min: 1 }),
   'share.coordinator.state.topic.num.partitions': int(50, 'Partitions of the state topic.', { min: 1 }),
   'share.coordinator.state.topic.prune.interval.ms': int(300000, 'How often old state is deleted.', {
     min: 1,

@@ -19,6 +19,9 @@ export interface Sources {
   readonly set?: readonly string[] | undefined
 }
 
+/** The origin of values that nobody asked for. */
+export const BUILT_IN = 'the defaults'
+
 /** What a broker without a file does: for a laptop, seen by this machine only. */
 export const WITHOUT_FILE: Readonly<Record<string, string>> = {
   'node.id': '1',
@@ -50,7 +53,7 @@ export function gather({ file, env = {}, set = [] }: Sources): Gathered {
   const values = new Map<string, Given>()
   const warnings: string[] = []
   if (file === undefined) {
-    for (const [key, text] of Object.entries(WITHOUT_FILE)) values.set(key, { text, origin: 'the defaults' })
+    for (const [key, text] of Object.entries(WITHOUT_FILE)) values.set(key, { text, origin: BUILT_IN })
   } else {
     fromFile(file, values, warnings)
   }
@@ -122,7 +125,7 @@ function ignoredOnes(values: ReadonlyMap<string, Given>): string[] {
   for (const [key, { text, origin }] of values) {
     const known = underlyingKey(key)
     const setting = known === null ? undefined : settingOf('broker', known)
-    if (setting === undefined || origin === 'the defaults') continue
+    if (setting === undefined || origin === BUILT_IN) continue
     const oneForAll = key !== known ? 'one value holds for all listeners' : null
     const why = setting.ignored ?? oneForAll
     // Stating the default asks for nothing.

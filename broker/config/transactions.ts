@@ -33,7 +33,7 @@ export const transactionsSettings = ignoredRows(LATER.transactions, {
   'transaction.state.log.load.buffer.size': int(5242880, 'Bytes that are read at a time while state is loaded.', {
     min: 1
   }),
-  'transaction.state.log.min.isr': int(2, 'min.insync.replicas of the transaction topic.', { min: 1 }),
+  'transaction.state.log.min.isr': int(2, 'The min.insync.replicas of the transaction topic.', { min: 1 }),
   'transaction.state.log.num.partitions': int(50, 'Partitions of the transaction topic.', { min: 1 }),
   'transaction.state.log.replication.factor': short(3, 'Replicas of the transaction topic.', { min: 1 }),
   'transaction.state.log.segment.bytes': int(104857600, 'Size of a segment of the transaction topic.', { min: 1 }),

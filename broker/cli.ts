@@ -1,0 +1,76 @@
+// What the command line offers: `moldau start [FILE] [--set key=value]...` and `moldau config`. A wrong flag ends with 2, a
+// failure of operation with 1, each with one clear line on standard error; what people want to know is on standard output.
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { MoldauError } from '../protocol/failure.ts'
+import { VERSION } from './version.ts'
+
+/** Ends the command: one line, no stack, for everything that is not a bug. */
+function endWith(error: unknown): void {
+  if (error instanceof CommanderError) {
+    // commander has printed its own line; help and version are no failures.
+    process.exitCode = error.exitCode === 0 ? 0 : 2
+    return
+  }
+  const operational = error instanceof Error && error.name === 'MoldauError'
+  process.stderr.write(
+    operational ? `moldau: ${error.message}\n` : `moldau: ${error instanceof Error ? error.stack : error}\n`
+  )
+  // Half of a broker may be running.
+  process.exit(1)
+}
+
+function assignment(value: string, earlier: readonly string[]): readonly string[] {
+  if (!/^[^=\s]+=/.test(value)) throw new InvalidArgumentError('It must be key=value.')
+  return [...earlier, value]
+}
+
+function settingsFile(path: string): { path: string; text: string } {
+  try {
+    return { path, text: readFileSync(path, 'utf8') }
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? ''
+    const why =
+      { ENOENT: 'there is no such file', EACCES: 'it may not be read', EISDIR: 'it is a directory' }[code] ?? code
+    throw new MoldauError('ERR_CONFIG', `settings file ${path}: ${why}`, { cause: error })
+  }
+}
+
+const program = new Command('moldau')
+  .description('A Kafka-compatible partitioned log broker.')
+  .version(VERSION)
+  .exitOverride()
+  .configureOutput({ outputError: (line, write) => write(line.replace(/^error: /, 'moldau: ')) })
+
+program
+  .command('start')
+  .description('Start a broker. Without FILE: on localhost:9092, with data in ./moldau-data.')
+  .argument('[FILE]', "settings with Kafka's names (server.properties)")
+  .option(
+    '--set <key=value>',
+    'a setting; goes before FILE and the environment (KAFKA_*); may stand several times',
+    assignment,
+    []
+  )
+  .action(async (file: string | undefined, options: { set: readonly string[] }) => {
+    const { start } = await import('./start.ts')
+    await start({ file: file === undefined ? undefined : settingsFile(file), set: options.set })
+  })
+
+program
+  .command('config')
+  .description('List all settings: name, type, default, and what each is for.')
+  .argument('[WORD]', 'only settings whose name contains it')
+  .option('--json', 'as JSON')
+  .option('--markdown', 'as a page of documentation')
+  .action(async (word: string | undefined, options: { json?: boolean; markdown?: boolean }) => {
+    const { settingsAsJson, settingsAsMarkdown, settingsAsText } = await import('./config/listing.ts')
+    const list = options.json ? settingsAsJson : options.markdown ? settingsAsMarkdown : settingsAsText
+    process.stdout.write(list(word))
+  })
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  endWith(error)
+}

@@ -1,0 +1,73 @@
+// `moldau start`: a broker in this process, from its settings to its end. Says on standard output where it listens, where
+// its data is, and how to try it; stops in order at the first Ctrl-C or SIGTERM, at once at the second.
+import { resolve } from 'node:path'
+import type { Broker } from './broker.ts'
+import type { Sources } from './config/sources.ts'
+import { type BrokerConfig, loadConfig } from './config.ts'
+import type { HttpServer } from './http/server.ts'
+import { createLogger, type Logger } from './log.ts'
+import { VERSION } from './version.ts'
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
+
+export async function start(sources: Pick<Sources, 'file' | 'set'>): Promise<void> {
+  const { config, warnings } = loadConfig({ ...sources, env: process.env })
+  const log = createLogger({ level: config.get('moldau.log.level'), readable: process.stderr.isTTY === true })
+  config.onChange(changed => {
+    if (changed.has('moldau.log.level')) log.level = config.get('moldau.log.level')
+  })
+  for (const warning of warnings) log.warn({ warning }, 'settings')
+
+  let end: (why: Error | null) => void = () => {}
+  const ended = new Promise<Error | null>(resolve => {
+    end = resolve
+  })
+  endOnSignals(log, () => end(null))
+  const { startBroker } = await import('./broker.ts')
+  const broker = await startBroker({ config, log, onFatal: end })
+  greet(broker)
+  const http = await httpOf(config, broker, log)
+  const why = await ended
+  await http?.close()
+  await broker.stop()
+  if (why !== null) throw why
+  process.stdout.write('moldau has stopped\n')
+  // What had to be finished is finished; a stray handle must not keep the process.
+  process.exit(0)
+}
+
+function greet(broker: Broker): void {
+  const addresses = broker.listeners.map(({ host, port }) => `${shownHost(host)}:${port}`)
+  process.stdout.write(
+    `moldau ${VERSION} is ready on ${addresses.join(', ')}\n` +
+      `  data    ${resolve(broker.dataDirectory)}\n` +
+      `  try it  new Kafka({ brokers: ['${addresses[0]}'] }) with kafkajs, or: kcat -b ${addresses[0]} -L\n` +
+      '  stop    Ctrl-C\n'
+  )
+}
+
+function shownHost(host: string): string {
+  if (host === '' || host === '0.0.0.0' || host === '::') return 'localhost'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+async function httpOf(config: BrokerConfig, broker: Broker, log: Logger): Promise<HttpServer | null> {
+  const listener = config.get('moldau.http.listener')
+  if (listener === 'off') return null
+  const { openHttp } = await import('./http/server.ts')
+  const server = await openHttp({ listener, nextFree: !config.isGiven('moldau.http.listener'), broker, log })
+  if (server !== null) process.stdout.write(`  http    http://${shownHost(server.host)}:${server.port}/readyz\n`)
+  return server
+}
+
+function endOnSignals(log: Logger, end: () => void): void {
+  let asked = false
+  for (const [name, code] of Object.entries(SIGNALS)) {
+    process.on(name, () => {
+      if (asked) process.exit(code)
+      asked = true
+      log.info({ signal: name }, 'stopping')
+      end()
+    })
+  }
+}

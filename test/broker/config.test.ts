@@ -1,0 +1,460 @@
+// The settings of a broker: every fact of Kafka's own list, sources and their precedence, refusals in clear words, topic
+// settings and their synonyms, dynamic changes.
+import { readFileSync } from 'node:fs'
+import { test } from 'tap'
+import { synonymsOf } from '../../broker/config/log-settings.ts'
+import { readProperties } from '../../broker/config/properties.ts'
+import { GROUP_SYNONYMS } from '../../broker/config/resources.ts'
+import { canonicalText, parseSetting, type Setting } from '../../broker/config/setting.ts'
+import { complaintAbout, nearestKey, SCOPES, type Scope, settingOf } from '../../broker/config/table.ts'
+import { BrokerConfig, loadConfig } from '../../broker/config.ts'
+
+const SCOPE_OF: Record<string, Scope> = {
+  broker: 'broker',
+  topic: 'topic',
+  group: 'group',
+  clientMetrics: 'client metrics',
+  brokerQuota: 'broker quota'
+}
+/** Where the table differs from Kafka's on purpose. */
+const DIFFERENT: Record<string, string> = {
+  'broker|node.id': 'not required: 1',
+  'broker|process.roles': 'not required: both',
+  'broker|controller.listener.names': 'not required: a single node needs no listener for its controller',
+  'broker|listeners': 'not dynamic yet',
+  'broker|listener.security.protocol.map': 'not dynamic yet'
+}
+
+function kafkaRows(): {
+  name: string
+  scope: Scope
+  type: string
+  text: string
+  limits: string
+  rest: string
+  internal: boolean
+}[] {
+  return readFileSync('test/golden/settings.txt', 'utf8')
+    .split('\n')
+    .filter(line => line !== '' && !line.startsWith('#'))
+    .map(line => {
+      const [scope, name, type, text, limits, rest, internal] = line.split('|') as [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+      return { scope: SCOPE_OF[scope] as Scope, name, type, text, limits, rest, internal: internal === 'internal' }
+    })
+}
+
+function takes(setting: Setting, text: string): boolean {
+  try {
+    setting.read(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Probes a setting at the edges of Kafka's limits; what it gets wrong. */
+function edgesWrong(setting: Setting, limits: string): string[] {
+  const wrong: string[] = []
+  const expect = (text: string, good: boolean) => {
+    if (takes(setting, text) !== good) wrong.push(`${text} ${good ? 'refused' : 'taken'}`)
+  }
+  const range = /^\[(-?[\d.]+),\.\.\.(?:,(-?[\d.]+))?\](?: or (-?\d+))?$/.exec(limits)
+  const words = /^(?:\(case insensitive\) )?\[([A-Za-z_, \d-]+)\]$/.exec(limits)
+  if (range) {
+    expect(range[1] as string, true)
+    if (range[3] === undefined) expect(String(Number(range[1]) - 1), false)
+    else
+      for (const [text, good] of [
+        [range[3], true],
+        ['0', false],
+        ['-2', false]
+      ] as const)
+        expect(text, good)
+    if (range[2] !== undefined)
+      for (const [text, good] of [
+        [range[2], true],
+        [String(Number(range[2]) + 1), false]
+      ] as const)
+        expect(text, good)
+  }
+  if (words) {
+    for (const word of (words[1] as string).split(', ')) expect(word, true)
+    expect('xyzzy', false)
+  }
+  return wrong
+}
+
+test('every setting of Kafka is in the table, with its type, default, limits, and way of change', async t => {
+  const rows = kafkaRows()
+  t.equal(rows.length, 417)
+  const wrong: string[] = []
+  for (const row of rows) {
+    const setting = settingOf(row.scope, row.name)
+    const id = `${row.scope}|${row.name}`
+    if (setting === undefined) {
+      wrong.push(`${id}: missing`)
+      continue
+    }
+    if (setting.type !== row.type) wrong.push(`${id}: type ${setting.type}, Kafka ${row.type}`)
+    if (setting.internal !== row.internal) wrong.push(`${id}: internal`)
+    wrong.push(...edgesWrong(setting, row.limits).map(each => `${id}: ${each}`))
+    if (DIFFERENT[id] !== undefined) continue
+    if ((setting.defaultText ?? '-') !== row.text)
+      wrong.push(`${id}: default ${setting.defaultText}, Kafka ${row.text}`)
+    if (row.scope === 'broker' && setting.update !== row.rest)
+      wrong.push(`${id}: update ${setting.update}, Kafka ${row.rest}`)
+    if (row.scope === 'topic' && (synonymsOf(row.name)[0]?.[0] ?? '') !== row.rest) wrong.push(`${id}: synonym`)
+    if (row.scope === 'group' && (GROUP_SYNONYMS[row.name] ?? '') !== row.rest) wrong.push(`${id}: synonym`)
+  }
+  t.same(wrong, [])
+  const theirs = new Set(rows.map(each => `${each.scope}|${each.name}`))
+  const ours = Object.entries(SCOPES).flatMap(([scope, settings]) =>
+    Object.keys(settings).map(key => `${scope}|${key}`)
+  )
+  t.same(
+    ours.filter(id => !theirs.has(id) && !id.startsWith('broker|moldau.')),
+    [],
+    'and nothing that Kafka does not have'
+  )
+})
+
+test('every default parses, and every row has a doc line', async t => {
+  const wrong: string[] = []
+  for (const [scope, settings] of Object.entries(SCOPES)) {
+    for (const [key, setting] of Object.entries(settings)) {
+      if (setting.defaultText !== null && !takes(setting, setting.defaultText)) wrong.push(`${scope} ${key}: default`)
+      if (!/^[A-Z/].{8,}\.$/s.test(setting.doc)) wrong.push(`${scope} ${key}: doc`)
+    }
+  }
+  t.same(wrong, [])
+})
+
+test('values are read as Kafka reads them', async t => {
+  const { config } = loadConfig({
+    set: [
+      'num.partitions= +5 ',
+      'auto.create.topics.enable=FALSE',
+      'log.flush.interval.messages=9223372036854775807',
+      'log.cleaner.min.cleanable.ratio=0.25',
+      'group.coordinator.rebalance.protocols=classic , consumer',
+      'broker.rack= '
+    ]
+  })
+  t.equal(config.get('num.partitions'), 5)
+  t.equal(config.get('auto.create.topics.enable'), false)
+  t.equal(config.textOf('auto.create.topics.enable'), 'false')
+  t.equal(config.get('log.flush.interval.messages'), Infinity)
+  t.equal(config.textOf('log.flush.interval.messages'), '9223372036854775807', 'the exact text is kept')
+  t.equal(config.get('log.cleaner.min.cleanable.ratio'), 0.25)
+  t.same(config.get('group.coordinator.rebalance.protocols'), ['classic', 'consumer'])
+  t.equal(config.get('broker.rack'), '')
+  t.equal(config.get('log.retention.ms'), null)
+  t.equal(canonicalText(settingOf('topic', 'cleanup.policy') as Setting, ' delete , compact'), 'delete,compact')
+})
+
+test('a bad value is an error that names key, value, and what is allowed', async t => {
+  const complaints: [string, RegExp][] = [
+    ['num.partitions=abc', /num\.partitions=abc: not a whole number; allowed is an int of at least 1/],
+    ['num.partitions=0', /num\.partitions=0: too small; allowed is an int of at least 1/],
+    ['num.partitions=2147483648', /beyond the range of int/],
+    ['num.partitions=1.5', /not a whole number/],
+    ['log.retention.bytes=9223372036854775808', /beyond the range of long/],
+    ['log.cleaner.min.cleanable.ratio=1.5', /too large; allowed is a double from 0 to 1/],
+    ['auto.create.topics.enable=yes', /not a boolean; allowed is true or false/],
+    ['compression.type=gzap', /'gzap' is not one of the values; allowed is one of uncompressed, zstd/],
+    ['compression.gzip.level=0', /allowed is an int from 1 to 9, or -1/],
+    ['log.cleanup.policy=delete,keep', /'keep' is not one of the values; allowed is a list of compact, delete/],
+    ['log.cleanup.policy=delete,delete', /a value stands twice/],
+    ['log.retention.ms=0', /too small; allowed is a long of at least 1, or -1/],
+    ['moldau.http.listener=9094', /allowed is host:port or off/],
+    ['num.partitons=3', /unknown setting num\.partitons; did you mean num\.partitions\?/],
+    ['nonsense', /must be key=value/],
+    ['zookeeper.connect=x', /no meaning since Kafka 4\.0/]
+  ]
+  for (const [set, message] of complaints)
+    t.throws(() => loadConfig({ set: [set] }), { code: 'ERR_CONFIG', message }, set)
+  const secret = () =>
+    parseSetting('ssl.key.password', { ...(settingOf('broker', 'node.id') as Setting), type: 'password' }, 'hush')
+  t.throws(secret, { message: /ssl\.key\.password=\[hidden\]/ })
+  t.throws(() => loadConfig({ file: { path: 's.properties', text: 'node.id=1\nnum.partitions=x' } }), {
+    message: /^s\.properties:2: num\.partitions=x/
+  })
+  t.throws(() => loadConfig({ env: { KAFKA_NUM_PARTITIONS: 'x' } }), {
+    message: /^KAFKA_NUM_PARTITIONS: num\.partitions=x/
+  })
+})
+
+test('flags go before the environment, and that before the file', async t => {
+  const file = { path: 's.properties', text: 'num.partitions=2\ndefault.replication.factor=2\nbroker.rack=a' }
+  const env = {
+    KAFKA_DEFAULT_REPLICATION_FACTOR: '3',
+    KAFKA_BROKER_RACK: 'b',
+    MOLDAU_LOG_FLUSH_POLICY: 'page-cache',
+    PATH: '/bin'
+  }
+  const { config, warnings } = loadConfig({ file, env, set: ['broker.rack=c=d'] })
+  t.equal(config.get('num.partitions'), 2)
+  t.equal(config.get('default.replication.factor'), 3)
+  t.equal(config.get('broker.rack'), 'c=d')
+  t.equal(config.get('moldau.log.flush.policy'), 'page-cache')
+  t.same(warnings, [])
+})
+
+test('strangers in file and environment are one warning each, and images may set their own variables', async t => {
+  const { warnings, config } = loadConfig({
+    file: {
+      path: 's',
+      text: 'log.retention.hour=3\nzookeeper.connect=z\nconfluent.x=1\nnum.partitions=1\nnum.partitions=4'
+    },
+    env: {
+      KAFKA_HEAP_OPTS: '-Xmx1g',
+      KAFKA_OPTS: '',
+      KAFKA_JMX_PORT: '9999',
+      KAFKA_LOG4J_OPTS: '',
+      KAFKA_LISTNERS: 'x',
+      KAFKA_SSL___X: ''
+    }
+  })
+  t.same(warnings, [
+    's:1: unknown setting log.retention.hour; did you mean log.retention.hours?',
+    's:2: zookeeper.connect has no meaning since Kafka 4.0',
+    's:3: unknown setting confluent.x',
+    's:5: num.partitions stands twice; this one counts, not s:4',
+    'KAFKA_LISTNERS: unknown setting listners; did you mean listeners?',
+    'KAFKA_SSL___X: unknown setting ssl-x'
+  ])
+  t.equal(config.get('num.partitions'), 4)
+  t.equal(nearestKey('retention.m', 'topic'), 'retention.ms')
+  t.equal(nearestKey('completely.different'), null)
+})
+
+test('a setting without effect is named once, with the reason; stating its default asks for nothing', async t => {
+  const { warnings } = loadConfig({
+    set: [
+      'num.io.threads=4',
+      'num.network.threads=2',
+      'background.threads=10',
+      'ssl.keystore.location=/k',
+      'listener.name.plaintext.max.connections=5'
+    ]
+  })
+  t.same(warnings, [
+    'without effect: num.io.threads, num.network.threads (one event loop does the work of these threads)',
+    'without effect: ssl.keystore.location (TLS, SASL, ACLs and delegation tokens are not built yet)',
+    'without effect: listener.name.plaintext.max.connections (one value holds for all listeners)'
+  ])
+})
+
+test('what is not built yet is refused in clear words', async t => {
+  const refusals: [string, RegExp][] = [
+    ['log.dirs=/a,/b', /more than one directory is not built yet/],
+    ['log.dirs=', /a directory is needed/],
+    ['metadata.log.dir=/elsewhere', /directory of its own for metadata is not built yet/],
+    ['process.roles=broker', /a node is both for now/],
+    ['process.roles=controller', /a node is both for now/],
+    ['controller.quorum.voters=1@a:1,2@b:2', /more than one controller is not built yet/],
+    ['controller.quorum.voters=2@a:1', /must name this node, whose node\.id is 1/],
+    ['controller.quorum.voters=a:1', /'a:1' must be id@host:port/],
+    ['controller.quorum.bootstrap.servers=a:1,b:1', /more than one controller/],
+    ['authorizer.class.name=org.Acl', /ACLs are not built yet/],
+    ['listeners=SSL://:9093', /SSL speaks SSL; only PLAINTEXT is built yet/],
+    ['queued.max.request.bytes=10', /must be at least socket\.request\.max\.bytes/],
+    ['group.min.session.timeout.ms=1800001', /must not be above group\.max/]
+  ]
+  for (const [set, message] of refusals)
+    t.throws(() => loadConfig({ set: [set] }), { code: 'ERR_CONFIG', message }, set)
+  t.throws(() => loadConfig({ set: ['broker.id=3', 'node.id=4'] }), { message: /broker\.id=3 .* node\.id=4 .* differ/ })
+  t.equal(loadConfig({ set: ['broker.id=3'] }).config.nodeId, 3)
+})
+
+test('without a file: for a laptop; with one: as Kafka', async t => {
+  const laptop = loadConfig().config
+  t.match(laptop.listeners, [{ name: 'PLAINTEXT', host: 'localhost', port: 9092, controller: false }])
+  t.equal(laptop.dataDirectory, './moldau-data')
+  t.equal(laptop.get('group.initial.rebalance.delay.ms'), 0)
+  t.equal(laptop.get('moldau.http.listener'), 'localhost:9094')
+  const file = loadConfig({ file: { path: 's', text: '' } }).config
+  t.match(file.listeners, [{ name: 'PLAINTEXT', host: '', port: 9092 }])
+  t.match(file.advertisedListeners, [{ name: 'PLAINTEXT', host: null, port: 9092 }])
+  t.equal(file.dataDirectory, '/tmp/kafka-logs')
+  t.equal(file.get('group.initial.rebalance.delay.ms'), 3000)
+  t.equal(file.get('moldau.http.listener'), 'off')
+})
+
+test("the file of a single Kafka node starts this broker, its controller's listener apart", async t => {
+  const text = `process.roles=broker,controller
+node.id=7
+controller.quorum.voters=7@127.0.0.1:19192
+listeners=PLAINTEXT://127.0.0.1:19092,CONTROLLER://127.0.0.1:19192
+advertised.listeners=PLAINTEXT://127.0.0.1:19092
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs=/data/one
+offsets.topic.replication.factor=1
+group.initial.rebalance.delay.ms=0`
+  const { config, warnings } = loadConfig({ file: { path: 's', text } })
+  t.same(warnings, [])
+  t.equal(config.nodeId, 7)
+  t.same(
+    config.listeners.map(each => [each.name, each.controller]),
+    [
+      ['PLAINTEXT', false],
+      ['CONTROLLER', true]
+    ]
+  )
+  t.same(config.advertisedListeners, [{ name: 'PLAINTEXT', protocol: 'PLAINTEXT', host: '127.0.0.1', port: 19092 }])
+})
+
+test('listeners: names, hosts, ports, and what clients are told', async t => {
+  const { config } = loadConfig({
+    set: [
+      'listeners=INTERNAL://[::1]:9092,external://0.0.0.0:0,plaintext://:9093,PRIVATE://127.0.0.1:9092',
+      'listener.security.protocol.map=internal:PLAINTEXT, EXTERNAL:plaintext,PLAINTEXT:PLAINTEXT,PRIVATE:PLAINTEXT',
+      'advertised.listeners=EXTERNAL://kafka.example.org:9192,INTERNAL://[fe80::1]:9092',
+      'inter.broker.listener.name=internal'
+    ]
+  })
+  t.same(
+    config.listeners.map(each => `${each.name} ${each.host} ${each.port}`),
+    ['INTERNAL ::1 9092', 'EXTERNAL 0.0.0.0 0', 'PLAINTEXT  9093', 'PRIVATE 127.0.0.1 9092']
+  )
+  t.same(
+    config.advertisedListeners.map(each => `${each.name} ${each.host} ${each.port}`),
+    ['EXTERNAL kafka.example.org 9192', 'INTERNAL fe80::1 9092']
+  )
+  t.equal(config.interBrokerListener, 'INTERNAL')
+  const refusals: [string[], RegExp][] = [
+    [['listeners='], /at least one is needed/],
+    [['listeners=localhost:9092'], /must be NAME:\/\/host:port/],
+    [['listeners=PLAINTEXT://localhost:99999'], /must be NAME/],
+    [['listeners=A://:1'], /does not say which protocol A speaks/],
+    [['listeners=PLAINTEXT://:1,plaintext://:2'], /PLAINTEXT stands twice/],
+    [
+      ['listeners=PLAINTEXT://:1,B://a:1', 'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,B:PLAINTEXT'],
+      /same port 1/
+    ],
+    [['advertised.listeners=PLAINTEXT://0.0.0.0:1'], /clients cannot connect to 0\.0\.0\.0/],
+    [['advertised.listeners=X://a:1'], /X is not among listeners/],
+    [['controller.listener.names=C'], /C is not among listeners/],
+    [['controller.listener.names=PLAINTEXT'], /none is left for clients/],
+    [['listener.security.protocol.map=PLAINTEXT:PLAIN'], /must be NAME:PROTOCOL/],
+    [['inter.broker.listener.name=X'], /X is not advertised/]
+  ]
+  for (const [set, message] of refusals)
+    t.throws(() => loadConfig({ set }), { code: 'ERR_CONFIG', message }, set.join(' '))
+})
+
+test('topic settings: their own, else the broker\u2019s by synonym and unit, else the default', async t => {
+  const topic = (overrides: Record<string, string>, ...set: string[]) =>
+    loadConfig({ set }).config.logConfig(new Map(Object.entries(overrides)))
+  t.equal(topic({}).retentionMs, 604800000)
+  t.equal(topic({}, 'log.retention.hours=2').retentionMs, 7200000)
+  t.equal(topic({}, 'log.retention.hours=2', 'log.retention.minutes=3').retentionMs, 180000)
+  t.equal(topic({}, 'log.retention.hours=2', 'log.retention.minutes=3', 'log.retention.ms=4').retentionMs, 4)
+  t.equal(topic({ 'retention.ms': '5' }, 'log.retention.ms=4').retentionMs, 5)
+  t.equal(topic({}, 'log.retention.hours=-1').retentionMs, -1, 'for ever stays for ever')
+  t.equal(topic({}, 'log.roll.hours=1').segmentMs, 3600000)
+  t.equal(topic({}, 'log.roll.hours=1', 'log.roll.ms=9').segmentMs, 9)
+  t.equal(topic({}, 'log.roll.jitter.hours=1').segmentJitterMs, 3600000)
+  t.equal(topic({}, 'log.flush.scheduler.interval.ms=100').flushMs, 100)
+  t.equal(topic({}).flushMs, Infinity)
+  t.equal(topic({ 'internal.segment.bytes': '100' }).segmentBytes, 100)
+  t.match(topic({ 'cleanup.policy': 'compact' }), { compacts: true, deletes: false })
+  t.match(topic({ 'cleanup.policy': 'delete,compact' }), { compacts: true, deletes: true })
+  t.match(topic({ 'cleanup.policy': '' }), { compacts: false, deletes: false }, 'KIP-1161')
+  t.equal(topic({}, 'message.max.bytes=77').maxMessageBytes, 77)
+  t.equal(topic({ 'unclean.leader.election.enable': 'true' }).uncleanLeaderElectionEnable, true)
+})
+
+test('topic settings that cannot be are told in one line', async t => {
+  const { config } = loadConfig()
+  const complaint = (key: string, text: string) => config.topicComplaint(new Map([[key, text]]))
+  t.equal(complaint('retention.ms', '1'), null)
+  t.match(complaint('retention.ms', '-2'), /retention\.ms=-2: too small; allowed is a long of at least -1/)
+  t.match(complaint('retension.ms', '1'), /unknown topic setting retension\.ms; did you mean retention\.ms\?/)
+  t.match(complaint('segment.bytes', '1048575'), /too small/)
+  t.match(complaint('remote.storage.enable', 'true'), /no tiered storage/)
+  t.match(complaint('leader.replication.throttled.replicas', '1-2'), /allowed is partition:broker/)
+  t.equal(complaint('leader.replication.throttled.replicas', '0:1,1:2'), null)
+  const lags = new Map([
+    ['min.compaction.lag.ms', '10'],
+    ['max.compaction.lag.ms', '5']
+  ])
+  t.match(config.topicComplaint(lags), /must not be above max\.compaction\.lag\.ms/)
+  t.match(complaintAbout('group', 'share.auto.offset.reset', 'by_duration:1h'), /allowed is latest, earliest/)
+  t.equal(complaintAbout('group', 'share.auto.offset.reset', 'by_duration:P1DT2H3.5S'), null)
+})
+
+test('dynamic changes: precedence, live topics, notices, and values that are of no use', async t => {
+  const { config } = loadConfig({ set: ['log.retention.ms=1'] })
+  const heard: string[][] = []
+  const end = config.onChange(changed => heard.push([...changed].sort()))
+  const before = config.logConfig()
+  t.same(
+    config.applyDynamic(
+      new Map(),
+      new Map([
+        ['log.retention.ms', '2'],
+        ['log.cleanup.policy', 'compact']
+      ])
+    ),
+    []
+  )
+  t.equal(config.logConfig().retentionMs, 2)
+  t.equal(config.logConfig().compacts, true)
+  t.equal(config.logConfig(new Map([['cleanup.policy', 'delete']])).compacts, false)
+  t.equal(before.compacts, false, 'a log keeps the object that it was given')
+  config.applyDynamic(new Map([['log.retention.ms', '3']]), new Map([['log.retention.ms', '2']]))
+  t.equal(config.get('log.retention.ms'), 3)
+  t.same(
+    config.sourcesOf('log.retention.ms').map(each => `${each.origin} ${each.text}`),
+    ['dynamic broker 3', 'dynamic default 2', 'static 1']
+  )
+  t.same(heard, [
+    ['log.cleanup.policy', 'log.retention.ms'],
+    ['log.cleanup.policy', 'log.retention.ms']
+  ])
+  const complaints = config.applyDynamic(
+    new Map([
+      ['message.max.bytes', 'x'],
+      ['num.partitions', '9'],
+      ['stranger', '1']
+    ]),
+    new Map()
+  )
+  t.match(complaints, [/message\.max\.bytes=x/])
+  t.equal(config.get('num.partitions'), 1, 'a read-only setting does not change')
+  t.equal(config.get('message.max.bytes'), 1048588)
+  t.equal(config.get('log.retention.ms'), 1, 'undone')
+  end()
+  config.applyDynamic(new Map([['log.retention.ms', '4']]), new Map())
+  t.equal(heard.length, 3)
+  t.equal(new BrokerConfig(new Map()).get('node.id'), 1)
+})
+
+test('properties files as Java reads them', async t => {
+  const read = (text: string) => readProperties(text, 'f').map(({ key, value, line }) => [key, value, line])
+  t.same(read('a=1\r\n  b : 2\n\n# c\n! d\ne f g\nh\ni=\n'), [
+    ['a', '1', 1],
+    ['b', '2', 2],
+    ['e', 'f g', 6],
+    ['h', '', 7],
+    ['i', '', 8]
+  ])
+  t.same(read('a=1,\\\n   2,\\\n   3\nb=x\\\\\nc=\\'), [
+    ['a', '1,2,3', 1],
+    ['b', 'x\\', 4],
+    ['c', '', 5]
+  ])
+  t.same(read('k\\=\\:\\ x = a=b:c \\u0041\\t\\z'), [['k=: x', 'a=b:c A\tz', 1]])
+  t.same(read('\uFEFFa==1'), [['a', '=1', 1]])
+  t.throws(() => read('x\na=\\u12'), { code: 'ERR_CONFIG', message: /^f:2: \\u must be followed/ })
+})
