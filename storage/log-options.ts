@@ -1,0 +1,56 @@
+// What a log is given when it is opened: its place, its settings, what is known of it from the last life, and the parts
+// of the broker that all logs share.
+import type { MoldauError } from '../protocol/failure.ts'
+import type { Offset, TopicPartition, Uuid } from '../protocol/types.ts'
+import type { Files } from './files.ts'
+import type { LogConfig } from './log-config.ts'
+import type { FailedOperation, FlushPolicy } from './log-writer.ts'
+import type { OpenFiles } from './open-files.ts'
+import type { StorageClock } from './storage-clock.ts'
+import type { TailCache } from './tail-cache.ts'
+
+/** What all logs of one broker share. */
+export interface SharedStorage {
+  readonly files: Files
+  readonly openFiles: OpenFiles
+  readonly tailCache: TailCache
+  readonly clock: StorageClock
+  readonly random: { below(limit: number): number }
+  readonly policy: FlushPolicy
+  /** Below the reserve of the disk: client appends are refused before an offset is given. */
+  readonly diskSpace: { readonly isLow: boolean }
+}
+
+/** A write or sync of this log that the system refused: it is offline, and told once. */
+export interface LogFailure {
+  readonly error: MoldauError
+  readonly operation: FailedOperation
+  /** Up to here the log was synced; after a failed sync what lies beyond is not to be believed (durability rule 5). */
+  readonly durableEndOffset: Offset
+}
+
+export interface LogOptions extends SharedStorage {
+  readonly directory: string
+  readonly topicPartition: TopicPartition
+  readonly topicId: Uuid | null
+  readonly config: LogConfig
+  /** producer.id.expiration.ms */
+  readonly producerIdExpirationMs: number
+  /** Everything below was durable: log, indexes, epochs and a producer snapshot. 0 where it is not known. */
+  readonly recoveryPoint: Offset
+  readonly logStartOffset: Offset
+  /** The broker stopped in order: the recovery point is the log's end. */
+  readonly cleanShutdown: boolean
+  /** A recorded lower bound of what was synced: a log that ends below it is corrupt, not torn. */
+  readonly syncedEnd?: Offset
+  /** A sync of this log failed in its last life: what the page cache shows may not be on the disk, so what lies behind
+   *  the recovery point is copied to new files. */
+  readonly isSuspect?: boolean
+  /** The metadata log: its syncs go before all others. */
+  readonly isUrgent?: boolean
+  readonly onFailure: (failure: LogFailure) => void
+  /** The recovery point has moved by itself (a roll): worth recording soon. */
+  readonly onRecoveryPoint?: (recoveryPoint: Offset) => void
+  /** Must durably lower the recorded recovery point and synced end to `to` before it resolves. */
+  readonly beforeTruncation?: (to: Offset) => Promise<void>
+}

@@ -1,0 +1,97 @@
+// Reads that the tail cache cannot answer: whole batches out of the segment files, with buffers of their own. A read
+// that was overtaken by a truncation is begun again by the log, which sees that its generation has changed.
+
+import { MoldauError } from '../protocol/failure.ts'
+import { BATCH_HEADER_BYTES, lastOffset, sizeInBytes } from '../protocol/records/batch.ts'
+import type { Offset } from '../protocol/types.ts'
+import type { Files } from './files.ts'
+import type { OpenFiles } from './open-files.ts'
+import type { ReadOptions, ReadResult } from './read-result.ts'
+import type { Segment } from './segment.ts'
+import type { Segments } from './segments.ts'
+
+/** No single read takes more, whatever the client asks for. */
+const READ_BYTES_MAX = 8 * 1024 * 1024
+
+export interface ReadFrom {
+  readonly files: Files
+  readonly openFiles: OpenFiles
+  readonly segments: Segments
+  readonly indexIntervalBytes: number
+}
+
+/** Batches from the one that holds `from` on; all of one segment, which must be written to its file. */
+export async function readFromDisk(disk: ReadFrom, from: Offset, o: ReadOptions): Promise<ReadResult> {
+  let index = Math.max(0, disk.segments.floorIndex(from))
+  for (;;) {
+    const segment = disk.segments.at(index)
+    if (!segment) return { records: [], sizeInBytes: 0, endOffset: from }
+    const result = await readSegment(disk, segment, from, o)
+    if (result) return result
+    // The list may have changed while the disk was asked: find this segment's place again.
+    index = disk.segments.floorIndex(segment.baseOffset) + 1
+  }
+}
+
+/** Null when the segment ends before `from`, as it can after compaction. */
+async function readSegment(disk: ReadFrom, segment: Segment, from: Offset, o: ReadOptions): Promise<ReadResult | null> {
+  if (segment.sizeInBytes === 0) return null
+  const fd = disk.openFiles.pin(segment.file)
+  try {
+    segment.loadIndexes()
+    let position = segment.offsetIndex.positionBefore(from)
+    const wanted = Math.min(o.maxBytes, READ_BYTES_MAX) + disk.indexIntervalBytes
+    let size = wanted
+    while (position < segment.writtenBytes) {
+      const buffer = Buffer.allocUnsafeSlow(Math.min(size, segment.writtenBytes - position))
+      const bytes = buffer.subarray(0, await disk.files.read(fd, buffer, position))
+      const found = pick(bytes, from, o)
+      if (found.kind === 'batches') return found.result
+      if (found.kind === 'end') return { records: [], sizeInBytes: 0, endOffset: from }
+      position += found.skipped
+      if (found.needed > segment.writtenBytes - position) throw unreadable(segment, position)
+      size = Math.max(wanted, found.needed)
+      if (bytes.length < buffer.length && found.skipped === 0) throw unreadable(segment, position)
+    }
+    return null
+  } finally {
+    disk.openFiles.unpin(segment.file)
+  }
+}
+
+type Found =
+  | { kind: 'batches'; result: ReadResult }
+  /** The batch at `from` may not be given: beyond `upto`, or too large. */
+  | { kind: 'end' }
+  /** Nothing at or beyond `from` in these bytes: go on `skipped` bytes later, with at least `needed` bytes. */
+  | { kind: 'more'; skipped: number; needed: number }
+
+function pick(bytes: Buffer, from: Offset, o: ReadOptions): Found {
+  let at = 0
+  while (bytes.length - at >= BATCH_HEADER_BYTES && lastOffset(bytes, at) < from) {
+    const size = sizeInBytes(bytes, at)
+    if (size < BATCH_HEADER_BYTES) return { kind: 'more', skipped: at, needed: Number.POSITIVE_INFINITY }
+    if (size > bytes.length - at) return { kind: 'more', skipped: at + size, needed: 0 }
+    at += size
+  }
+  if (bytes.length - at < BATCH_HEADER_BYTES) return { kind: 'more', skipped: at, needed: BATCH_HEADER_BYTES }
+  const first = sizeInBytes(bytes, at)
+  if (first < BATCH_HEADER_BYTES) return { kind: 'more', skipped: at, needed: Number.POSITIVE_INFINITY }
+  if (lastOffset(bytes, at) >= o.upto || (first > o.maxBytes && !o.minOneMessage)) return { kind: 'end' }
+  if (first > bytes.length - at) return { kind: 'more', skipped: at, needed: first }
+  let end = at
+  let endOffset = from
+  while (bytes.length - end >= BATCH_HEADER_BYTES) {
+    const size = sizeInBytes(bytes, end)
+    if (size < BATCH_HEADER_BYTES || size > bytes.length - end) break
+    const last = lastOffset(bytes, end)
+    if (last >= o.upto || (end + size - at > o.maxBytes && end > at)) break
+    end += size
+    endOffset = last + 1
+  }
+  return { kind: 'batches', result: { records: [bytes.subarray(at, end)], sizeInBytes: end - at, endOffset } }
+}
+
+function unreadable(segment: Segment, position: number): MoldauError {
+  return new MoldauError('ERR_LOG_CORRUPT', `no whole batch at position ${position} of ${segment.file.path}`)
+}

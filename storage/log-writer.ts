@@ -1,0 +1,275 @@
+// How bytes get from a log to its files. Appends are queued and written by one writev per segment at the end of the
+// turn. Under group commit the next fdatasync starts when the last one returns and covers everything written since; an
+// end is published only when every file that holds bytes below it, and the directory of a new file, is synced: so a
+// roll publishes nothing before the old segment is durable. A failed write or sync is final: never tried again,
+// reported once, and nothing after it is published.
+import assert from 'node:assert/strict'
+import { MoldauError } from '../protocol/failure.ts'
+import type { Offset } from '../protocol/types.ts'
+import type { Files } from './files.ts'
+import type { OpenFiles } from './open-files.ts'
+import type { Segment } from './segment.ts'
+import type { StorageClock } from './storage-clock.ts'
+
+/** group-commit: synced before it counts. page-cache: written before it counts (Kafka's default). */
+export type FlushPolicy = 'group-commit' | 'page-cache'
+
+export type FailedOperation = 'write' | 'sync' | 'checkpoint'
+
+export interface WriterOptions {
+  readonly files: Files
+  readonly openFiles: OpenFiles
+  readonly clock: StorageClock
+  readonly policy: FlushPolicy
+  /** Syncs go before those of other logs: the metadata log. */
+  readonly isUrgent: boolean
+  readonly directory: () => string
+  /** flush.messages and flush.ms, as they are now. */
+  readonly flushMessages: () => number
+  readonly flushMs: () => number
+  readonly onPublished: (end: Offset) => void
+  readonly onFailed: (error: MoldauError, operation: FailedOperation) => void
+}
+
+/** Buffers of one turn that go to one segment. */
+interface Run {
+  readonly segment: Segment
+  readonly position: number
+  readonly buffers: Buffer[]
+  sizeInBytes: number
+}
+
+interface Waiter {
+  readonly end: Offset
+  readonly resolve: (durableEnd: Offset) => void
+  readonly reject: (error: MoldauError) => void
+}
+
+export class LogWriter {
+  readonly #o: WriterOptions
+  #runs: Run[] = []
+  #isTurnScheduled = false
+  #queuedEnd: Offset
+  #writtenEnd: Offset
+  #durableEnd: Offset
+  #publishedEnd: Offset
+  /** Everything below must be synced, by policy, flush.messages, flush.ms or a flush that somebody waits for. */
+  #wantedEnd: Offset
+  /** Segments with bytes that no finished or running sync covers. */
+  #dirty = new Set<Segment>()
+  #isDirectoryDirty = false
+  #isSyncing = false
+  #waiters: Waiter[] = []
+  #flushTimer: { cancel(): void } | null = null
+  #failure: MoldauError | null = null
+  #onIdle: (() => void)[] = []
+
+  constructor(o: WriterOptions, end: Offset) {
+    this.#o = o
+    this.#queuedEnd = this.#writtenEnd = this.#durableEnd = this.#publishedEnd = this.#wantedEnd = end
+  }
+
+  /** What onPublished last said: the end that may count as stored, by the policy. */
+  get publishedEnd(): Offset {
+    return this.#publishedEnd
+  }
+
+  /** Everything below has been covered by fdatasync, whatever the policy. */
+  get durableEnd(): Offset {
+    return this.#durableEnd
+  }
+
+  get failure(): MoldauError | null {
+    return this.#failure
+  }
+
+  get hasQueued(): boolean {
+    return this.#runs.length > 0
+  }
+
+  /** Bytes for the end of `segment` at `position`; written at the end of this turn. */
+  queue(segment: Segment, position: number, buffer: Buffer, end: Offset): void {
+    assert(!this.#failure)
+    const last = this.#runs[this.#runs.length - 1]
+    if (last && last.segment === segment) {
+      assert.equal(last.position + last.sizeInBytes, position)
+      last.buffers.push(buffer)
+      last.sizeInBytes += buffer.length
+    } else this.#runs.push({ segment, position, buffers: [buffer], sizeInBytes: buffer.length })
+    this.#queuedEnd = end
+    if (this.#isTurnScheduled) return
+    this.#isTurnScheduled = true
+    this.#o.clock.endOfTurn(() => {
+      this.#isTurnScheduled = false
+      this.write()
+    })
+  }
+
+  /** A file that is new in the directory: nothing in it counts before the directory is synced. */
+  created(): void {
+    this.#isDirectoryDirty = true
+  }
+
+  /** Writes now what is queued. */
+  write(): void {
+    if (this.#runs.length === 0 || this.#failure) return
+    const runs = this.#runs
+    this.#runs = []
+    try {
+      for (const run of runs) this.#writeRun(run)
+    } catch (error) {
+      this.fail(error, 'write')
+      return
+    }
+    this.#writtenEnd = this.#queuedEnd
+    this.#afterWrite()
+  }
+
+  #writeRun(run: Run): void {
+    const { segment } = run
+    const { openFiles } = this.#o
+    const fd = openFiles.use(segment.file)
+    this.#dirty.add(segment)
+    assert.equal(segment.writtenBytes, run.position)
+    this.#o.files.writev(fd, run.buffers, run.position)
+    segment.writtenBytes += run.sizeInBytes
+  }
+
+  #afterWrite(): void {
+    const unflushed = this.#writtenEnd - this.#durableEnd
+    if (this.#o.policy === 'group-commit' || unflushed >= this.#o.flushMessages()) this.#wantedEnd = this.#writtenEnd
+    else this.#armFlushTimer()
+    // An append that flush.messages sends to the disk is answered when it is there, as Kafka answers it.
+    if (this.#wantedEnd < this.#writtenEnd) this.#publish(this.#writtenEnd)
+    this.#sync()
+  }
+
+  #armFlushTimer(): void {
+    const ms = this.#o.flushMs()
+    if (this.#flushTimer || ms === Number.POSITIVE_INFINITY) return
+    this.#flushTimer = this.#o.clock.after(ms, () => {
+      this.#flushTimer = null
+      this.#wantedEnd = this.#writtenEnd
+      this.#sync()
+    })
+  }
+
+  /** Resolves when everything appended so far is durable, with the end that is. */
+  flush(): Promise<Offset> {
+    this.write()
+    if (this.#failure) return Promise.reject(offline(this.#failure))
+    const end = this.#writtenEnd
+    if (this.#durableEnd >= end && !this.#isDirectoryDirty && !this.#isSyncing) return Promise.resolve(this.#durableEnd)
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ end, resolve, reject })
+      this.#wantedEnd = end
+      this.#sync()
+    })
+  }
+
+  /** Starts a sync of everything written, unless one is running: then the next follows it. */
+  #sync(): void {
+    if (this.#isSyncing || this.#failure) return
+    if (this.#wantedEnd <= this.#durableEnd && this.#waiters.length === 0) return
+    this.#isSyncing = true
+    const end = this.#writtenEnd
+    const syncs: Promise<void>[] = []
+    for (const segment of this.#dirty) syncs.push(this.#syncFile(segment))
+    this.#dirty.clear()
+    if (this.#isDirectoryDirty) {
+      this.#isDirectoryDirty = false
+      syncs.push(this.#o.files.syncDirectory(this.#o.directory()))
+    }
+    const all = syncs.length === 1 ? (syncs[0] as Promise<void>) : Promise.all(syncs)
+    all.then(
+      () => this.#synced(end),
+      error => {
+        this.#isSyncing = false
+        this.fail(error, 'sync')
+      }
+    )
+  }
+
+  async #syncFile(segment: Segment): Promise<void> {
+    const { files, openFiles, isUrgent } = this.#o
+    const fd = openFiles.pin(segment.file)
+    try {
+      await files.fdatasync(fd, isUrgent)
+    } finally {
+      openFiles.unpin(segment.file)
+    }
+  }
+
+  #synced(end: Offset): void {
+    this.#isSyncing = false
+    if (this.#failure) return this.#settle()
+    this.#durableEnd = end
+    if (this.#durableEnd === this.#writtenEnd && this.#flushTimer) {
+      this.#flushTimer.cancel()
+      this.#flushTimer = null
+    }
+    this.#publish(end)
+    this.#settle()
+    this.#sync()
+  }
+
+  #publish(end: Offset): void {
+    if (end <= this.#publishedEnd) return
+    this.#publishedEnd = end
+    this.#o.onPublished(end)
+  }
+
+  /** Answers those who waited for an end that is reached (or never will be). */
+  #settle(): void {
+    if (this.#waiters.length > 0) {
+      const waiting = this.#waiters
+      this.#waiters = []
+      for (const waiter of waiting) {
+        if (this.#failure) waiter.reject(offline(this.#failure))
+        else if (waiter.end <= this.#durableEnd) waiter.resolve(this.#durableEnd)
+        else this.#waiters.push(waiter)
+      }
+    }
+    if (this.#isSyncing) return
+    for (const resume of this.#onIdle.splice(0)) resume()
+  }
+
+  /** The end of this log's life: reported once, whatever follows. */
+  fail(error: unknown, operation: FailedOperation): void {
+    if (this.#failure) return this.#settle()
+    this.#failure =
+      error instanceof MoldauError ? error : new MoldauError('ERR_STORAGE', `${operation} failed`, { cause: error })
+    this.#runs = []
+    this.#flushTimer?.cancel()
+    this.#settle()
+    this.#o.onFailed(this.#failure, operation)
+  }
+
+  /** Makes the writer useless: what is queued is dropped, waiters are refused. Resolves when no sync is running. */
+  stop(reason: MoldauError): Promise<void> {
+    this.#failure ??= reason
+    this.#runs = []
+    this.#flushTimer?.cancel()
+    this.#settle()
+    return this.idle()
+  }
+
+  /** Resolves when no sync is running. */
+  idle(): Promise<void> {
+    if (!this.#isSyncing) return Promise.resolve()
+    return new Promise(resolve => {
+      this.#onIdle.push(resolve)
+    })
+  }
+
+  /** The log was cut to `end`, and that is durable. */
+  restartAt(end: Offset): void {
+    assert(!this.#isSyncing && this.#runs.length === 0)
+    this.#dirty.clear()
+    this.#queuedEnd = this.#writtenEnd = this.#durableEnd = this.#publishedEnd = this.#wantedEnd = end
+  }
+}
+
+function offline(cause: MoldauError): MoldauError {
+  return cause.code === 'ERR_CLOSED' ? cause : new MoldauError('ERR_LOG_OFFLINE', cause.message, { cause })
+}

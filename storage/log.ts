@@ -1,0 +1,433 @@
+// One partition's log: offsets are given at once, bytes are written at the end of the turn and synced by group commit,
+// reads come from the tail cache or from the segment files. What must hold: an offset that was given is never given to
+// other bytes while this object lives (a failed write or sync takes it offline for good); nothing is published as synced
+// before every file below it is; readers see whole batches only.
+import assert from 'node:assert/strict'
+import { isFailure, MoldauError } from '../protocol/failure.ts'
+import type { LeaderEpoch, Offset, TimestampMs, TopicPartition, Uuid } from '../protocol/types.ts'
+import type { LeaderEpochs } from './epochs.ts'
+import { type AppendOptions, type AppendResult, appendAsFollower, appendAsLeader } from './log-append.ts'
+import { checkpoint } from './log-checkpoint.ts'
+import type { LogConfig } from './log-config.ts'
+import type { LogFailure, LogOptions } from './log-options.ts'
+import { type ReadFrom, readFromDisk } from './log-read.ts'
+import { findByTimestamp, findNewest, type TimestampOffset } from './log-times.ts'
+import { performCut, planCut, rebuildProducers, replaceAll } from './log-truncate.ts'
+import { LogWriter } from './log-writer.ts'
+import type { ProducerSnapshots } from './producer-snapshots.ts'
+import type { ProducerStates } from './producers.ts'
+import type { ReadOptions, ReadResult } from './read-result.ts'
+import { type Recovered, recover } from './recovery.ts'
+import { countDeletable } from './retention.ts'
+import { Segment } from './segment.ts'
+import { deleteMarkedFiles, markSegmentDeleted } from './segment-files.ts'
+import { Segments } from './segments.ts'
+import { LogTail } from './tail-cache.ts'
+
+export type { AppendOptions, AppendResult } from './log-append.ts'
+export type { LogFailure, LogOptions, SharedStorage } from './log-options.ts'
+export type { TimestampOffset } from './log-times.ts'
+export type { FlushPolicy } from './log-writer.ts'
+export type { ReadOptions, ReadResult } from './read-result.ts'
+
+export class Log {
+  readonly topicPartition: TopicPartition
+  readonly topicId: Uuid | null
+  readonly options: LogOptions
+  readonly epochs: LeaderEpochs
+  readonly producers: ProducerStates
+  readonly segments: Segments
+  readonly snapshots: ProducerSnapshots
+  readonly writer: LogWriter
+  readonly tail: LogTail
+  /** What recovery found at open, for one line in the broker's log. */
+  readonly wasWalked: boolean
+  readonly truncatedBytes: number
+  config: LogConfig
+  #directory: string
+  #logStartOffset: Offset
+  #logEndOffset: Offset
+  #recoveryPoint: Offset
+  #listeners: ((syncedEndOffset: Offset) => void)[] = []
+  /** Grows with each truncation: what was read before may be gone. */
+  #generation = 0
+  #isTruncating = false
+  #checkpointing: Promise<Offset> | null = null
+
+  /** Throws ERR_LOG_CORRUPT, with nothing changed on the disk, when the log ends below what is known to be synced. */
+  static async open(o: LogOptions): Promise<Log> {
+    const log = new Log(o, await recover(o))
+    if (log.wasWalked) await log.checkpoint()
+    return log
+  }
+
+  private constructor(o: LogOptions, recovered: Recovered) {
+    this.options = o
+    this.topicPartition = o.topicPartition
+    this.topicId = o.topicId
+    this.config = o.config
+    this.#directory = o.directory
+    this.epochs = recovered.epochs
+    this.producers = recovered.producers
+    this.snapshots = recovered.snapshots
+    this.segments = new Segments(recovered.segments)
+    this.wasWalked = recovered.wasWalked
+    this.truncatedBytes = recovered.truncatedBytes
+    this.#logStartOffset = recovered.logStartOffset
+    this.#logEndOffset = recovered.endOffset
+    this.#recoveryPoint = recovered.recoveryPoint
+    this.tail = new LogTail(o.tailCache)
+    this.writer = new LogWriter(
+      {
+        files: o.files,
+        openFiles: o.openFiles,
+        clock: o.clock,
+        policy: o.policy,
+        isUrgent: o.isUrgent ?? false,
+        directory: () => this.#directory,
+        flushMessages: () => this.config.flushMessages,
+        flushMs: () => this.config.flushMs,
+        onPublished: end => this.#published(end),
+        onFailed: (error, operation) => this.#failed(error, operation)
+      },
+      recovered.endOffset
+    )
+  }
+
+  get directory(): string {
+    return this.#directory
+  }
+
+  get logStartOffset(): Offset {
+    return this.#logStartOffset
+  }
+
+  /** The next offset. */
+  get logEndOffset(): Offset {
+    return this.#logEndOffset
+  }
+
+  /** group-commit: everything below is synced. page-cache: everything below is written. */
+  get syncedEndOffset(): Offset {
+    return this.writer.publishedEnd
+  }
+
+  /** Everything below is synced, whatever the policy: the lower bound to record. */
+  get durableEndOffset(): Offset {
+    return this.writer.durableEnd
+  }
+
+  /** Everything below is durable with indexes, epochs and a producer snapshot: recovery may begin here. */
+  get recoveryPoint(): Offset {
+    return this.#recoveryPoint
+  }
+
+  get isOffline(): boolean {
+    return this.writer.failure !== null
+  }
+
+  get sizeInBytes(): number {
+    return this.segments.sizeInBytes
+  }
+
+  /** New settings count from the next append, roll or retention run on. */
+  configure(config: LogConfig): void {
+    this.config = config
+  }
+
+  /** Gives offsets to one client batch, or to batches of the broker's own, and queues them. */
+  appendAsLeader(records: Buffer, o: AppendOptions): AppendResult {
+    assert(!this.#isTruncating)
+    return appendAsLeader(this, records, o)
+  }
+
+  /** Takes batches whose offsets the leader has given; batches of an epoch above `leaderEpoch` are left out. */
+  appendAsFollower(records: Buffer, leaderEpoch: LeaderEpoch): void {
+    assert(!this.#isTruncating)
+    appendAsFollower(this, records, leaderEpoch)
+  }
+
+  /** One batch, header and offsets in place, becomes the log's end. For log-append.ts. */
+  take(batch: Buffer, base: Offset, last: Offset, timestamp: TimestampMs): void {
+    assert(base >= this.#logEndOffset && last >= base)
+    const segment = this.segments.active
+    const position = segment.sizeInBytes
+    segment.note(last, timestamp, batch.length, this.config.indexIntervalBytes)
+    this.#logEndOffset = last + 1
+    this.tail.append(batch, base, last)
+    this.writer.queue(segment, position, batch, last + 1)
+  }
+
+  /** A new active segment at the log's end, when the active one is full or old enough. For log-append.ts. */
+  rollFor(batch: { size: number; last: Offset; maxTimestamp: TimestampMs; nowMs: TimestampMs }): void {
+    if (this.segments.active.shouldRoll(batch, this.config)) this.roll(batch.nowMs)
+  }
+
+  /** Begins a new segment. Nothing that follows is published before the old one is synced (the writer sees to it). */
+  roll(nowMs: TimestampMs): void {
+    const { active } = this.segments
+    if (active.sizeInBytes === 0) return
+    const { files, openFiles, random } = this.options
+    active.seal()
+    const jitterMax = Math.min(this.config.segmentJitterMs, this.config.segmentMs)
+    const rollJitterMs = jitterMax > 0 && jitterMax < 2 ** 31 ? random.below(jitterMax) : 0
+    const size = { sizeInBytes: 0, createdMs: nowMs, rollJitterMs }
+    const segment = new Segment(files, this.#directory, this.#logEndOffset, size)
+    segment.resetIndexes()
+    const fd = openFiles.use(segment.file)
+    if (this.config.preallocate) files.ftruncate(fd, this.config.segmentBytes)
+    if (this.config.preallocate) this.#trim(active)
+    this.segments.add(segment)
+    this.writer.created()
+    this.#checkpointInBackground()
+  }
+
+  /** Takes the zeros off a preallocated file. */
+  #trim(segment: Segment): void {
+    this.writer.write()
+    if (this.isOffline) return
+    this.options.files.ftruncate(this.options.openFiles.use(segment.file), segment.sizeInBytes)
+  }
+
+  /** Called after each group commit (page-cache: after each write) with the new end. Gives the way to unsubscribe. */
+  onSynced(listener: (syncedEndOffset: Offset) => void): () => void {
+    this.#listeners.push(listener)
+    return () => {
+      this.#listeners = this.#listeners.filter(other => other !== listener)
+    }
+  }
+
+  #published(end: Offset): void {
+    for (const listener of this.#listeners) listener(end)
+  }
+
+  #failed(error: MoldauError, operation: LogFailure['operation']): void {
+    this.tail.clear()
+    this.options.onFailure({ error, operation, durableEndOffset: this.writer.durableEnd })
+  }
+
+  /** Writes and syncs everything appended; gives the end that is durable. */
+  flush(): Promise<Offset> {
+    return this.writer.flush()
+  }
+
+  /** Whole batches from the one that holds `from`, at once where the tail cache has them. Throws ERR_OUT_OF_RANGE outside
+   *  of the log, ERR_LOG_OFFLINE after a failure. */
+  read(from: Offset, o: ReadOptions): ReadResult | Promise<ReadResult> {
+    this.#checkReadable(from)
+    const upto = Math.min(o.upto, this.#logEndOffset)
+    if (from >= upto) return { records: [], sizeInBytes: 0, endOffset: from }
+    return this.tail.read(from, o) ?? this.#readFromDisk(from, o)
+  }
+
+  #checkReadable(from: Offset): void {
+    const { failure } = this.writer
+    if (failure) throw new MoldauError('ERR_LOG_OFFLINE', 'the log is offline', { cause: failure })
+    if (from >= this.#logStartOffset && from <= this.#logEndOffset) return
+    throw new MoldauError(
+      'ERR_OUT_OF_RANGE',
+      `offset ${from} is not in [${this.#logStartOffset}, ${this.#logEndOffset}]`
+    )
+  }
+
+  async #readFromDisk(from: Offset, o: ReadOptions): Promise<ReadResult> {
+    return await this.#undisturbed(() => readFromDisk(this.disk, from, o), from)
+  }
+
+  /** A look at the files that a truncation overtook is made again. */
+  async #undisturbed<T>(look: () => Promise<T>, from: Offset): Promise<T> {
+    for (;;) {
+      this.writer.write()
+      const generation = this.#generation
+      try {
+        const result = await look()
+        if (generation === this.#generation) return result
+      } catch (error) {
+        if (generation === this.#generation || !isFailure(error)) throw error
+      }
+      this.#checkReadable(from)
+    }
+  }
+
+  get disk(): ReadFrom {
+    const { files, openFiles } = this.options
+    return { files, openFiles, segments: this.segments, indexIntervalBytes: this.config.indexIntervalBytes }
+  }
+
+  /** The first record at or after the log start that is at least as new as `timestamp` and lies below `upto`. */
+  async offsetForTimestamp(timestamp: TimestampMs, upto: Offset): Promise<TimestampOffset | null> {
+    const find = () => findByTimestamp(this.disk, timestamp, this.#logStartOffset)
+    return below(upto, await this.#undisturbed(find, this.#logStartOffset))
+  }
+
+  /** The first record that has the largest timestamp (ListOffsets -3). */
+  async maxTimestampOffset(upto: Offset): Promise<TimestampOffset | null> {
+    const find = () => findNewest(this.disk, this.#logStartOffset)
+    return below(upto, await this.#undisturbed(find, this.#logStartOffset))
+  }
+
+  /** Records below are gone for readers; their segments go at the next deletion. Never moves back. */
+  advanceLogStartOffset(to: Offset): void {
+    assert(to <= this.#logEndOffset)
+    if (to > this.#logStartOffset) this.#logStartOffset = to
+    this.epochs.truncateFromStart(this.#logStartOffset)
+  }
+
+  /** Lets go of the oldest segments by log start offset, age and size; gives how many. */
+  deleteOldSegments(highWatermark: Offset, nowMs: TimestampMs): number {
+    if (this.isOffline || this.#isTruncating) return 0
+    const { segments } = this
+    const view = {
+      segments,
+      logStartOffset: this.#logStartOffset,
+      logEndOffset: this.#logEndOffset,
+      highWatermark,
+      nowMs
+    }
+    const count = countDeletable(view, this.config)
+    if (count === 0) return 0
+    if (count === segments.count) this.roll(nowMs)
+    const removed = segments.replace(0, count)
+    this.advanceLogStartOffset(segments.first.baseOffset)
+    this.#deleteFiles(removed).catch(error => this.fail(error, 'write'))
+    return count
+  }
+
+  /** The files go after the directory holds the segment that follows, and after readers had their time. */
+  async #deleteFiles(removed: Segment[]): Promise<void> {
+    try {
+      await this.flush()
+    } catch (error) {
+      if (isFailure(error, 'ERR_LOG_OFFLINE') || isFailure(error, 'ERR_CLOSED')) return
+      throw error
+    }
+    for (const segment of removed) markSegmentDeleted(this.#place(), segment)
+    await this.snapshots.deleteBelow(this.segments.first.baseOffset)
+    const place = this.#place()
+    this.options.clock.after(this.config.fileDeleteDelayMs, () => {
+      for (const segment of removed) {
+        // The next start drops what stays; a disk that fails tells so at the next write.
+        deleteMarkedFiles(place, segment).catch(() => {})
+      }
+    })
+  }
+
+  /** Cuts the log back so that it ends at or before `offset`: batches that reach it go as a whole. Durable when it
+   *  resolves; no append may come before. Rebuilds the producers' state. Gives the new end. */
+  async truncateTo(offset: Offset): Promise<Offset> {
+    if (offset >= this.#logEndOffset) return this.#logEndOffset
+    if (offset < this.#logStartOffset) return await this.truncateFullyAndStartAt(offset)
+    await this.#truncating(async () => {
+      const cut = await planCut(this, offset)
+      await this.#beginCut(cut.end)
+      await performCut(this, cut)
+      await rebuildProducers(this, cut.end)
+    })
+    return this.#logEndOffset
+  }
+
+  /** Forgets everything; the log begins and ends at `offset`. */
+  async truncateFullyAndStartAt(offset: Offset): Promise<Offset> {
+    await this.#truncating(async () => {
+      await this.#beginCut(offset)
+      this.#logStartOffset = offset
+      this.producers.clear()
+      await this.snapshots.deleteBelow(offset)
+      await replaceAll(this, offset)
+    })
+    return this.#logEndOffset
+  }
+
+  async #truncating(cut: () => Promise<void>): Promise<void> {
+    await this.flush()
+    await this.#checkpointing
+    this.#isTruncating = true
+    this.#generation++
+    try {
+      await cut()
+      this.writer.restartAt(this.#logEndOffset)
+    } catch (error) {
+      this.fail(error, 'write')
+      throw error
+    } finally {
+      this.#generation++
+      this.#isTruncating = false
+    }
+  }
+
+  /** From here on nothing beyond `end` is seen; what is recorded elsewhere goes down first. */
+  async #beginCut(end: Offset): Promise<void> {
+    await this.options.beforeTruncation?.(end)
+    this.#logEndOffset = end
+    this.#recoveryPoint = Math.min(this.#recoveryPoint, end)
+    this.tail.truncateTo(end)
+    this.epochs.truncateFromEnd(end)
+    await this.snapshots.deleteAbove(end)
+  }
+
+  /** Makes log, indexes, epochs and a producer snapshot durable up to the present end; gives the recovery point then.
+   *  Whoever keeps the recovery points records it afterwards. */
+  checkpoint(): Promise<Offset> {
+    this.#checkpointing ??= this.#checkpoint().finally(() => {
+      this.#checkpointing = null
+    })
+    return this.#checkpointing
+  }
+
+  async #checkpoint(): Promise<Offset> {
+    const generation = this.#generation
+    try {
+      const end = await checkpoint(this)
+      if (generation === this.#generation) this.#recoveryPoint = Math.max(this.#recoveryPoint, end)
+    } catch (error) {
+      if (!this.isOffline) this.fail(error, 'checkpoint')
+      throw error
+    }
+    return this.#recoveryPoint
+  }
+
+  #checkpointInBackground(): void {
+    this.checkpoint().then(
+      recoveryPoint => this.options.onRecoveryPoint?.(recoveryPoint),
+      // The log is offline by now, and that was reported.
+      () => {}
+    )
+  }
+
+  /** Takes the log offline for good. */
+  fail(error: unknown, operation: LogFailure['operation']): void {
+    this.writer.fail(error, operation)
+  }
+
+  /** Everything durable, as after `checkpoint`, and no file open. Afterwards the log refuses everything. */
+  async close(): Promise<Offset> {
+    if (!this.isOffline) {
+      await this.#checkpointing?.catch(() => {})
+      await this.checkpoint()
+    }
+    await this.discard()
+    return this.#recoveryPoint
+  }
+
+  /** Lets go of files and memory; nothing more is written. */
+  async discard(): Promise<void> {
+    await this.writer.stop(new MoldauError('ERR_CLOSED', 'the log is closed'))
+    this.tail.clear()
+    for (const segment of this.segments) this.options.openFiles.close(segment.file)
+  }
+
+  /** Renames the directory, at once: what deletion of a topic begins with. */
+  moveTo(directory: string): void {
+    this.options.files.rename(this.#directory, directory)
+    this.#directory = directory
+    for (const segment of this.segments) segment.moveTo(directory)
+  }
+
+  #place() {
+    return { files: this.options.files, openFiles: this.options.openFiles, directory: this.#directory }
+  }
+}
+
+function below(upto: Offset, found: TimestampOffset | null): TimestampOffset | null {
+  return found && found.offset < upto ? found : null
+}

@@ -1,0 +1,67 @@
+// The offset index of a segment (OffsetIndex.java): 8-byte entries {int32 offset - base, int32 position}, one for each
+// index.interval.bytes or so. The key is the LAST offset of the batch that begins at the position, so the batch that
+// holds an offset begins at or after the entry found for it.
+import assert from 'node:assert/strict'
+import type { Offset } from '../protocol/types.ts'
+import type { Files } from './files.ts'
+import { IndexFile } from './index-file.ts'
+
+export const OFFSET_ENTRY_BYTES = 8
+const RELATIVE_MAX = 2 ** 31 - 1
+
+export class OffsetIndex extends IndexFile {
+  readonly baseOffset: Offset
+
+  constructor(files: Files, path: string, baseOffset: Offset) {
+    super(files, path, OFFSET_ENTRY_BYTES)
+    this.baseOffset = baseOffset
+  }
+
+  protected override isOrdered(bytes: Buffer, index: number): boolean {
+    const at = index * OFFSET_ENTRY_BYTES
+    const relative = bytes.readInt32BE(at)
+    const position = bytes.readInt32BE(at + 4)
+    if (index === 0) return relative >= 0 && position >= 0 && (relative > 0 || position > 0)
+    return relative > bytes.readInt32BE(at - 8) && position > bytes.readInt32BE(at - 4)
+  }
+
+  canHold(offset: Offset): boolean {
+    return offset >= this.baseOffset && offset - this.baseOffset <= RELATIVE_MAX
+  }
+
+  append(offset: Offset, position: number): void {
+    assert(this.canHold(offset))
+    const at = this.push()
+    this.bytes.writeInt32BE(offset - this.baseOffset, at)
+    this.bytes.writeInt32BE(position, at + 4)
+  }
+
+  entry(index: number): { offset: Offset; position: number } {
+    const at = index * OFFSET_ENTRY_BYTES
+    return { offset: this.baseOffset + this.bytes.readInt32BE(at), position: this.bytes.readInt32BE(at + 4) }
+  }
+
+  /** A position at or before the batch that holds `offset`; 0 when no entry is at or below it. */
+  positionBefore(offset: Offset): number {
+    const index = this.#lastAtOrBelow(offset)
+    return index < 0 ? 0 : this.bytes.readInt32BE(index * OFFSET_ENTRY_BYTES + 4)
+  }
+
+  /** Drops the entries at and beyond `offset`. */
+  truncateTo(offset: Offset): void {
+    this.cutTo(this.#lastAtOrBelow(offset - 1) + 1)
+  }
+
+  #lastAtOrBelow(offset: Offset): number {
+    const bytes = this.bytes
+    const relative = offset - this.baseOffset
+    let low = -1
+    let high = this.count - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (bytes.readInt32BE(middle * OFFSET_ENTRY_BYTES) <= relative) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+}

@@ -1,0 +1,79 @@
+// The descriptors that the logs of one broker hold: bounded, least recently used closed first, so that 100,000 idle
+// partitions hold none. A file that a read or a sync is using is pinned: never closed under it.
+import assert from 'node:assert/strict'
+import type { Files } from './files.ts'
+
+/** One file that may be open. Only OpenFiles changes `fd` and `pins`. */
+export interface OpenFile {
+  path: string
+  fd: number
+  pins: number
+  /** Called when the file was idle for so long that it was closed: what is cached for it may go too. */
+  readonly onIdle: () => void
+}
+
+export const CLOSED = -1
+
+export class OpenFiles {
+  readonly #files: Files
+  readonly #limit: number
+  /** In the order of their last use. */
+  readonly #open = new Set<OpenFile>()
+  readonly #closing = new Set<OpenFile>()
+
+  constructor(files: Files, limit = 512) {
+    assert(limit > 0)
+    this.#files = files
+    this.#limit = limit
+  }
+
+  get count(): number {
+    return this.#open.size
+  }
+
+  /** The descriptor, good until this turn of the event loop ends. Creates the file when it is missing. */
+  use(file: OpenFile): number {
+    if (file.fd === CLOSED) {
+      this.#makeRoom()
+      file.fd = this.#files.open(file.path, 'create')
+    } else this.#open.delete(file)
+    this.#open.add(file)
+    return file.fd
+  }
+
+  /** The descriptor, good until unpin. */
+  pin(file: OpenFile): number {
+    const fd = this.use(file)
+    file.pins++
+    return fd
+  }
+
+  unpin(file: OpenFile): void {
+    assert(file.pins > 0)
+    file.pins--
+    if (file.pins === 0 && this.#closing.delete(file)) this.close(file)
+  }
+
+  /** Closes now, or when the last pin is gone. */
+  close(file: OpenFile): void {
+    if (file.fd === CLOSED) return
+    if (file.pins > 0) {
+      this.#closing.add(file)
+      return
+    }
+    this.#open.delete(file)
+    this.#files.close(file.fd)
+    file.fd = CLOSED
+  }
+
+  /** When every file is in use the limit is passed rather than an append refused. */
+  #makeRoom(): void {
+    if (this.#open.size < this.#limit) return
+    for (const file of this.#open) {
+      if (file.pins > 0) continue
+      this.close(file)
+      file.onIdle()
+      if (this.#open.size < this.#limit) return
+    }
+  }
+}

@@ -1,0 +1,263 @@
+// How a log comes back (LogLoader.java). After a clean stop nothing is read but names, sizes, epochs and one producer
+// snapshot. After a crash every batch behind the recovery point is walked and checked; indexes, epochs and producer
+// state are made anew from there. The first bad batch ends the log: above the recorded synced end it is a torn tail and is
+// cut off; below it the log is corrupt, is not opened, and nothing is changed. What was walked is synced before it counts.
+import path from 'node:path'
+import { isFailure, MoldauError } from '../protocol/failure.ts'
+import { baseOffset, partitionLeaderEpoch } from '../protocol/records/batch.ts'
+import type { Offset } from '../protocol/types.ts'
+import { LeaderEpochs } from './epochs.ts'
+import { EPOCHS_FILE, fileName, parseFileName } from './file-names.ts'
+import { settleLeftovers } from './leftovers.ts'
+import type { LogOptions } from './log-options.ts'
+import { ProducerSnapshots } from './producer-snapshots.ts'
+import { ProducerStates } from './producers.ts'
+import { Segment } from './segment.ts'
+import { deleteSegmentFiles, rewriteSegment, syncSegment } from './segment-files.ts'
+import { walkSegment } from './walk.ts'
+
+export interface Recovered {
+  readonly segments: Segment[]
+  readonly logStartOffset: Offset
+  readonly endOffset: Offset
+  readonly epochs: LeaderEpochs
+  readonly producers: ProducerStates
+  readonly snapshots: ProducerSnapshots
+  readonly recoveryPoint: Offset
+  /** False: nothing was read, everything was as the clean stop left it. */
+  readonly wasWalked: boolean
+  /** Bytes cut off as a torn tail. */
+  readonly truncatedBytes: number
+}
+
+export async function recover(o: LogOptions): Promise<Recovered> {
+  await o.files.mkdir(o.directory)
+  const names = await settleLeftovers(o.files, o.directory, await o.files.readdir(o.directory))
+  return await new Recovery(o, names).run()
+}
+
+class Recovery {
+  readonly #o: LogOptions
+  readonly #names: Set<string>
+  #segments: Segment[] = []
+  readonly #snapshots: ProducerSnapshots
+  #epochs = new LeaderEpochs()
+  #producers: ProducerStates
+  /** False: the batches must tell, all of them. */
+  #hasEpochs = false
+  #wasWalked = false
+  #truncatedBytes = 0
+
+  constructor(o: LogOptions, names: string[]) {
+    this.#o = o
+    this.#names = new Set(names)
+    const snapshots: Offset[] = []
+    for (const name of names) {
+      const parsed = parseFileName(name)
+      if (parsed?.kind === 'snapshot') snapshots.push(parsed.baseOffset)
+    }
+    this.#snapshots = new ProducerSnapshots(o.files, () => o.directory, snapshots)
+    this.#producers = this.#noProducers()
+  }
+
+  #noProducers(): ProducerStates {
+    return new ProducerStates({ producerIdExpirationMs: this.#o.producerIdExpirationMs })
+  }
+
+  async run(): Promise<Recovered> {
+    const { logStartOffset } = this.#o
+    await this.#loadSegments()
+    await this.#loadEpochs()
+    if (this.#segments.length === 0) {
+      this.#checkEnd(logStartOffset)
+      return await this.#begin(logStartOffset)
+    }
+    const endOffset = (await this.#endOfCleanLog()) ?? (await this.#walk())
+    if (endOffset < logStartOffset) return await this.#begin(logStartOffset)
+    return this.#result(endOffset)
+  }
+
+  #result(endOffset: Offset): Recovered {
+    const first = this.#segments[0] as Segment
+    return {
+      segments: this.#segments,
+      logStartOffset: Math.max(this.#o.logStartOffset, first.baseOffset),
+      endOffset,
+      epochs: this.#epochs,
+      producers: this.#producers,
+      snapshots: this.#snapshots,
+      recoveryPoint: Math.min(this.#o.recoveryPoint, endOffset),
+      wasWalked: this.#wasWalked,
+      truncatedBytes: this.#truncatedBytes
+    }
+  }
+
+  async #loadSegments(): Promise<void> {
+    const { files, directory, clock } = this.#o
+    for (const name of this.#names) {
+      const parsed = parseFileName(name)
+      if (parsed?.kind !== 'log') continue
+      const stat = await files.stat(path.join(directory, name))
+      if (!stat) continue
+      const createdMs = Math.floor(stat.modifiedMs) || clock.nowMs()
+      const size = { sizeInBytes: stat.sizeInBytes, createdMs, rollJitterMs: 0 }
+      this.#segments.push(new Segment(files, directory, parsed.baseOffset, size))
+    }
+    this.#segments.sort((a, b) => a.baseOffset - b.baseOffset)
+  }
+
+  async #loadEpochs(): Promise<void> {
+    const bytes = await this.#o.files.readFile(path.join(this.#o.directory, EPOCHS_FILE))
+    try {
+      if (bytes) this.#epochs = LeaderEpochs.parse(bytes.toString('latin1'))
+      this.#hasEpochs = bytes !== null
+    } catch (error) {
+      if (!isFailure(error, 'ERR_MALFORMED')) throw error
+    }
+  }
+
+  /** A log without a single batch: one empty segment at `offset`. */
+  async #begin(offset: Offset): Promise<Recovered> {
+    const { files, directory, clock } = this.#o
+    for (const segment of this.#segments) await deleteSegmentFiles(this.#o, segment)
+    await this.#snapshots.deleteAbove(-1)
+    this.#epochs = new LeaderEpochs()
+    this.#producers = this.#noProducers()
+    const size = { sizeInBytes: 0, createdMs: clock.nowMs(), rollJitterMs: 0 }
+    const segment = new Segment(files, directory, offset, size)
+    segment.resetIndexes()
+    files.close(files.open(segment.file.path, 'create'))
+    await files.syncDirectory(directory)
+    this.#segments = [segment]
+    return this.#result(offset)
+  }
+
+  /** The recovery point, where it can be the end of a log that was closed in order and everything for it is there. */
+  async #endOfCleanLog(): Promise<Offset | null> {
+    const { cleanShutdown, isSuspect, recoveryPoint } = this.#o
+    const active = this.#segments[this.#segments.length - 1] as Segment
+    if (!cleanShutdown || isSuspect || !this.#hasEpochs || recoveryPoint < active.baseOffset) return null
+    if (recoveryPoint > active.baseOffset !== active.sizeInBytes > 0) return null
+    if (this.#segments.some(segment => !this.#hasIndexes(segment))) return null
+    if (recoveryPoint < (this.#o.syncedEnd ?? 0)) return null
+    return (await this.#loadProducers(recoveryPoint)) ? recoveryPoint : null
+  }
+
+  #hasIndexes(segment: Segment): boolean {
+    const has = (kind: 'index' | 'timeindex') => this.#names.has(fileName(segment.baseOffset, kind))
+    return has('index') && has('timeindex')
+  }
+
+  /** True when the snapshot at this very offset could be read. */
+  async #loadProducers(offset: Offset): Promise<boolean> {
+    const bytes = await this.#snapshots.read(offset)
+    if (!bytes) return false
+    const producers = this.#noProducers()
+    try {
+      producers.readSnapshot(bytes, offset)
+    } catch (error) {
+      if (!isFailure(error)) throw error
+      await this.#snapshots.delete(offset)
+      return false
+    }
+    this.#producers = producers
+    return true
+  }
+
+  /** Walks from the recovery point, or from an older offset whose producer snapshot can be read; gives the log's end. */
+  async #walk(): Promise<Offset> {
+    this.#wasWalked = true
+    const from = await this.#walkStart()
+    this.#epochs.truncateFromEnd(from)
+    const start = Math.max(
+      0,
+      this.#segments.findLastIndex(segment => segment.baseOffset <= from)
+    )
+    const cuts = new Map<Segment, number>()
+    const atRoll: { offset: Offset; bytes: Buffer }[] = []
+    let end = (this.#segments[start] as Segment).baseOffset
+    let count = start
+    for (; count < this.#segments.length; count++) {
+      const segment = this.#segments[count] as Segment
+      if (count > start) {
+        if (segment.baseOffset !== end && !this.#mayHaveHole(segment.baseOffset, end)) break
+        atRoll.push({ offset: segment.baseOffset, bytes: this.#producers.takeSnapshot() })
+      }
+      const fileSize = segment.sizeInBytes
+      const walk = await walkSegment(
+        this.#o,
+        segment,
+        this.#hasIndexes(segment) ? from : segment.baseOffset,
+        (buffer, at, last) => {
+          if (last < from) return
+          this.#epochs.assign(partitionLeaderEpoch(buffer, at), baseOffset(buffer, at))
+          this.#producers.update(buffer, at)
+        }
+      )
+      end = Math.max(segment.baseOffset, walk)
+      if (segment.sizeInBytes < fileSize) {
+        cuts.set(segment, fileSize)
+        count++
+        break
+      }
+    }
+    this.#checkEnd(end)
+    await this.#cut(count, cuts)
+    await this.#snapshots.deleteAbove(from)
+    for (const snapshot of atRoll) await this.#snapshots.write(snapshot.offset, snapshot.bytes, false)
+    await this.#settle(this.#segments.slice(start))
+    return end
+  }
+
+  /** At or below the recovery point, where the producer state is known; a missing index moves it to its segment. */
+  async #walkStart(): Promise<Offset> {
+    const first = (this.#segments[0] as Segment).baseOffset
+    if (!this.#hasEpochs) return first
+    const bound = Math.max(first, this.#o.recoveryPoint)
+    const broken = this.#segments.find(segment => !this.#hasIndexes(segment))
+    for (const offset of this.#snapshots.atOrBelow(Math.min(bound, broken?.baseOffset ?? bound))) {
+      if (offset >= first && (await this.#loadProducers(offset))) return offset
+    }
+    return first
+  }
+
+  /** Compaction leaves holes between segments, but cleans only what lies below the recovery point: a hole behind it is
+   *  a torn end. Only of a log that Kafka wrote, which has no recorded synced end, are holes believed. */
+  #mayHaveHole(base: Offset, end: Offset): boolean {
+    if (base < end) return false
+    return base <= this.#o.recoveryPoint || (this.#o.syncedEnd === undefined && this.#o.config.compacts)
+  }
+
+  #checkEnd(end: Offset): void {
+    const bound = Math.max(this.#o.syncedEnd ?? 0, this.#o.recoveryPoint)
+    if (end >= bound) return
+    const { topic, partition } = this.#o.topicPartition
+    throw new MoldauError(
+      'ERR_LOG_CORRUPT',
+      `${topic}-${partition}: sound batches end at offset ${end}, but everything below ${bound} was synced`
+    )
+  }
+
+  /** Cuts the torn segment to its sound batches and drops the segments after the end. */
+  async #cut(count: number, cuts: Map<Segment, number>): Promise<void> {
+    const { files, openFiles } = this.#o
+    for (const segment of this.#segments.splice(count)) {
+      this.#truncatedBytes += segment.sizeInBytes
+      await deleteSegmentFiles(this.#o, segment)
+    }
+    for (const [segment, fileSize] of cuts) {
+      this.#truncatedBytes += fileSize - segment.sizeInBytes
+      files.ftruncate(openFiles.use(segment.file), segment.sizeInBytes)
+    }
+  }
+
+  /** Everything that was walked becomes durable, and its entries in the directory. */
+  async #settle(walked: Segment[]): Promise<void> {
+    for (const segment of walked) {
+      if (segment !== this.#segments[this.#segments.length - 1]) segment.seal()
+      if (this.#o.isSuspect) await rewriteSegment(this.#o, segment)
+      await syncSegment(this.#o, segment)
+    }
+    await this.#o.files.syncDirectory(this.#o.directory)
+  }
+}

@@ -1,0 +1,179 @@
+// The newest batches of all logs, in memory, so that tailing consumers and followers never touch the disk. Bounded by
+// the bytes of the buffers that lie behind the batches, not by the slices: a slice keeps its whole frame alive. A frame
+// shared by many batches counts once; a small batch out of a large frame is copied into a slab. First in, first out
+// over all logs. Only appends put batches in: a catch-up read never evicts the tail.
+import assert from 'node:assert/strict'
+import type { Offset } from '../protocol/types.ts'
+import type { ReadOptions, ReadResult } from './read-result.ts'
+
+const SLAB_BYTES = 64 * 1024
+const COPY_BYTES_MAX = 4096
+/** A batch is copied when its frame is at least this many times larger. */
+const COPY_RATIO = 8
+
+/** Memory held once for all batches that lie in it. */
+interface Backing {
+  readonly sizeInBytes: number
+  batches: number
+}
+
+interface CachedBatch {
+  tail: LogTail | null
+  readonly baseOffset: Offset
+  readonly lastOffset: Offset
+  readonly buffer: Buffer
+}
+
+export class TailCache {
+  readonly #limitBytes: number
+  #sizeInBytes = 0
+  /** Oldest first from `#from` on; entries whose tail is null were truncated away. */
+  #queue: CachedBatch[] = []
+  #from = 0
+  readonly #backings = new Map<ArrayBufferLike, Backing>()
+  #slab: Buffer = Buffer.alloc(0)
+  #slabUsed = 0
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes
+  }
+
+  /** Bytes of memory that the cache keeps alive. */
+  get sizeInBytes(): number {
+    return this.#sizeInBytes
+  }
+
+  add(tail: LogTail, buffer: Buffer, baseOffset: Offset, lastOffset: Offset): CachedBatch {
+    const kept = this.#isWasteful(buffer) ? this.#copy(buffer) : buffer
+    const batch = { tail, baseOffset, lastOffset, buffer: kept }
+    this.#hold(kept)
+    this.#queue.push(batch)
+    while (this.#sizeInBytes > this.#limitBytes && this.#from < this.#queue.length) this.#evictOldest()
+    return batch
+  }
+
+  /** A batch that is no longer part of its log. */
+  drop(batch: CachedBatch): void {
+    batch.tail = null
+    this.#release(batch.buffer)
+  }
+
+  #isWasteful(buffer: Buffer): boolean {
+    return buffer.length <= COPY_BYTES_MAX && buffer.length * COPY_RATIO < buffer.buffer.byteLength
+  }
+
+  #copy(buffer: Buffer): Buffer {
+    if (this.#slabUsed + buffer.length > this.#slab.length) {
+      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
+      this.#slabUsed = 0
+    }
+    const copy = this.#slab.subarray(this.#slabUsed, this.#slabUsed + buffer.length)
+    this.#slabUsed += buffer.length
+    buffer.copy(copy)
+    return copy
+  }
+
+  #hold(buffer: Buffer): void {
+    const backing = this.#backings.get(buffer.buffer)
+    if (backing) {
+      backing.batches++
+      return
+    }
+    const sizeInBytes = buffer.buffer.byteLength
+    this.#backings.set(buffer.buffer, { sizeInBytes, batches: 1 })
+    this.#sizeInBytes += sizeInBytes
+  }
+
+  #release(buffer: Buffer): void {
+    const backing = this.#backings.get(buffer.buffer)
+    assert(backing)
+    if (--backing.batches > 0) return
+    this.#backings.delete(buffer.buffer)
+    this.#sizeInBytes -= backing.sizeInBytes
+  }
+
+  #evictOldest(): void {
+    const batch = this.#queue[this.#from++] as CachedBatch
+    if (batch.tail) {
+      batch.tail.evict(batch)
+      this.drop(batch)
+    }
+    if (this.#from > 1024 && this.#from * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#from)
+      this.#from = 0
+    }
+  }
+}
+
+/** The part of the cache that belongs to one log: always its last batches, without a gap. */
+export class LogTail {
+  readonly #cache: TailCache
+  #batches: CachedBatch[] = []
+  #from = 0
+
+  constructor(cache: TailCache) {
+    this.#cache = cache
+  }
+
+  append(buffer: Buffer, baseOffset: Offset, lastOffset: Offset): void {
+    const batch = this.#cache.add(this, buffer, baseOffset, lastOffset)
+    // Adding may have evicted everything, this batch too.
+    if (batch.tail) this.#batches.push(batch)
+  }
+
+  /** Called by the cache, oldest first. */
+  evict(batch: CachedBatch): void {
+    if (this.#from === this.#batches.length) return
+    assert.equal(this.#batches[this.#from], batch)
+    this.#batches[this.#from++] = undefined as unknown as CachedBatch
+    if (this.#from > 64 && this.#from * 2 > this.#batches.length) {
+      this.#batches = this.#batches.slice(this.#from)
+      this.#from = 0
+    }
+  }
+
+  /** Null when the batch that holds `from` is not here. */
+  read(from: Offset, o: ReadOptions): ReadResult | null {
+    let index = this.#find(from)
+    if (index < 0) return null
+    const records: Buffer[] = []
+    let size = 0
+    let endOffset = from
+    for (; index < this.#batches.length; index++) {
+      const batch = this.#batches[index] as CachedBatch
+      if (batch.lastOffset >= o.upto) break
+      if (size + batch.buffer.length > o.maxBytes && !(o.minOneMessage && size === 0)) break
+      records.push(batch.buffer)
+      size += batch.buffer.length
+      endOffset = batch.lastOffset + 1
+    }
+    return { records, sizeInBytes: size, endOffset }
+  }
+
+  /** Drops the batches that reach `offset` or beyond. */
+  truncateTo(offset: Offset): void {
+    while (this.#batches.length > this.#from) {
+      const batch = this.#batches[this.#batches.length - 1] as CachedBatch
+      if (batch.lastOffset < offset) return
+      this.#cache.drop(batch)
+      this.#batches.pop()
+    }
+  }
+
+  clear(): void {
+    this.truncateTo(-1)
+  }
+
+  /** Index of the batch that holds `from`, -1 when the cache begins after it. */
+  #find(from: Offset): number {
+    let low = this.#from
+    let high = this.#batches.length
+    if (low === high || (this.#batches[low] as CachedBatch).baseOffset > from) return -1
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#batches[middle] as CachedBatch).lastOffset < from) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}

@@ -1,0 +1,104 @@
+// What the tests of a log share: a clock that stands still until it is told, settings, and batches.
+import { buildBatch } from '../../protocol/records/builder.ts'
+import type { LogConfig } from '../../storage/log-config.ts'
+import type { StorageClock } from '../../storage/storage-clock.ts'
+
+export const config: LogConfig = {
+  segmentBytes: 1024 * 1024,
+  segmentMs: 7 * 24 * 3600 * 1000,
+  segmentJitterMs: 0,
+  segmentIndexBytes: 10485760,
+  indexIntervalBytes: 4096,
+  preallocate: false,
+  maxMessageBytes: 1048588,
+  deletes: true,
+  compacts: false,
+  retentionMs: 7 * 24 * 3600 * 1000,
+  retentionBytes: -1,
+  deleteRetentionMs: 86400000,
+  minCleanableDirtyRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Number.POSITIVE_INFINITY,
+  fileDeleteDelayMs: 60000,
+  flushMessages: Number.POSITIVE_INFINITY,
+  flushMs: Number.POSITIVE_INFINITY,
+  compressionType: 'producer',
+  compressionGzipLevel: -1,
+  compressionLz4Level: 9,
+  compressionZstdLevel: 3,
+  messageTimestampType: 'CreateTime',
+  messageTimestampBeforeMaxMs: Number.POSITIVE_INFINITY,
+  messageTimestampAfterMaxMs: 3600000,
+  minInsyncReplicas: 1,
+  uncleanLeaderElectionEnable: false
+}
+
+/** Time moves when the test says so; ends of turns come when the test asks for them. */
+export class TestClock implements StorageClock {
+  ms: number
+  #turn: (() => void)[] = []
+  #timers: { at: number; fn: () => void }[] = []
+
+  constructor(ms = 1_700_000_000_000) {
+    this.ms = ms
+  }
+
+  nowMs(): number {
+    return this.ms
+  }
+
+  monotonicMs(): number {
+    return this.ms
+  }
+
+  endOfTurn(fn: () => void): void {
+    this.#turn.push(fn)
+  }
+
+  after(ms: number, fn: () => void): { cancel(): void } {
+    const timer = { at: this.ms + ms, fn }
+    this.#timers.push(timer)
+    return {
+      cancel: () => {
+        this.#timers = this.#timers.filter(other => other !== timer)
+      }
+    }
+  }
+
+  get timerCount(): number {
+    return this.#timers.length
+  }
+
+  endTurn(): void {
+    for (const fn of this.#turn.splice(0)) fn()
+  }
+
+  advance(ms: number): void {
+    this.ms += ms
+    const due = this.#timers.filter(timer => timer.at <= this.ms)
+    this.#timers = this.#timers.filter(timer => timer.at > this.ms)
+    for (const timer of due) timer.fn()
+  }
+}
+
+export interface BatchOptions {
+  timestamp?: number
+  count?: number
+  valueBytes?: number
+  value?: string
+  producerId?: number
+  producerEpoch?: number
+  baseSequence?: number
+}
+
+/** A client's batch of `count` records. */
+export function batchOf(o: BatchOptions = {}): Buffer {
+  const { timestamp = 1_700_000_000_000, count = 1, valueBytes = 20 } = o
+  const value = o.value === undefined ? Buffer.alloc(valueBytes, 120) : Buffer.from(o.value)
+  return buildBatch({
+    producerId: o.producerId ?? -1,
+    producerEpoch: o.producerEpoch ?? -1,
+    baseSequence: o.baseSequence ?? -1,
+    records: Array.from({ length: count }, () => ({ timestamp, key: null, value }))
+  })
+}
