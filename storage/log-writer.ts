@@ -28,6 +28,8 @@ export interface WriterOptions {
   readonly flushMessages: () => number
   readonly flushMs: () => number
   readonly onPublished: (end: Offset) => void
+  /** The end that acks=1 may be answered for has moved. */
+  readonly onAccepted: (end: Offset) => void
   readonly onFailed: (error: MoldauError, operation: FailedOperation) => void
 }
 
@@ -53,6 +55,7 @@ export class LogWriter {
   #writtenEnd: Offset
   #durableEnd: Offset
   #publishedEnd: Offset
+  #acceptedEnd: Offset
   /** Everything below must be synced, by policy, flush.messages, flush.ms or a flush that somebody waits for. */
   #wantedEnd: Offset
   /** Segments with bytes that no finished or running sync covers. */
@@ -66,7 +69,7 @@ export class LogWriter {
 
   constructor(o: WriterOptions, end: Offset) {
     this.#o = o
-    this.#queuedEnd = this.#writtenEnd = this.#durableEnd = this.#publishedEnd = this.#wantedEnd = end
+    this.#queuedEnd = this.#writtenEnd = this.#durableEnd = this.#publishedEnd = this.#acceptedEnd = this.#wantedEnd = end
   }
 
   /** What onPublished last said: the end that may count as stored, by the policy. */
@@ -77,6 +80,11 @@ export class LogWriter {
   /** Everything below has been covered by fdatasync, whatever the policy. */
   get durableEnd(): Offset {
     return this.#durableEnd
+  }
+
+  /** Written to the files, and synced where flush.messages asks for it: what acks=1 may be answered for. */
+  get acceptedEnd(): Offset {
+    return this.#acceptedEnd
   }
 
   get failure(): MoldauError | null {
@@ -136,9 +144,10 @@ export class LogWriter {
   }
 
   #afterWrite(): void {
-    const unflushed = this.#writtenEnd - this.#durableEnd
-    if (this.#o.policy === 'group-commit' || unflushed >= this.#o.flushMessages()) this.#wantedEnd = this.#writtenEnd
+    const isDue = this.#writtenEnd - this.#durableEnd >= this.#o.flushMessages()
+    if (this.#o.policy === 'group-commit' || isDue) this.#wantedEnd = this.#writtenEnd
     else this.#armFlushTimer()
+    if (!isDue) this.#accept(this.#writtenEnd)
     // An append that flush.messages sends to the disk is answered when it is there, as Kafka answers it.
     if (this.#wantedEnd < this.#writtenEnd) this.#publish(this.#writtenEnd)
     this.#sync()
@@ -216,7 +225,14 @@ export class LogWriter {
   #publish(end: Offset): void {
     if (end <= this.#publishedEnd) return
     this.#publishedEnd = end
+    this.#accept(end)
     this.#o.onPublished(end)
+  }
+
+  #accept(end: Offset): void {
+    if (end <= this.#acceptedEnd) return
+    this.#acceptedEnd = end
+    this.#o.onAccepted(end)
   }
 
   /** Answers those who waited for an end that is reached (or never will be). */
@@ -266,7 +282,7 @@ export class LogWriter {
   restartAt(end: Offset): void {
     assert(!this.#isSyncing && this.#runs.length === 0)
     this.#dirty.clear()
-    this.#queuedEnd = this.#writtenEnd = this.#durableEnd = this.#publishedEnd = this.#wantedEnd = end
+    this.#queuedEnd = this.#writtenEnd = this.#durableEnd = this.#publishedEnd = this.#acceptedEnd = this.#wantedEnd = end
   }
 }
 

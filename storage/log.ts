@@ -49,6 +49,7 @@ export class Log {
   #logEndOffset: Offset
   #recoveryPoint: Offset
   #listeners: ((syncedEndOffset: Offset) => void)[] = []
+  readonly #writeListeners: (() => void)[] = []
   /** Grows with each truncation: what was read before may be gone. */
   #generation = 0
   #isTruncating = false
@@ -88,6 +89,9 @@ export class Log {
         flushMessages: () => this.config.flushMessages,
         flushMs: () => this.config.flushMs,
         onPublished: end => this.#published(end),
+        onAccepted: () => {
+          for (const listener of this.#writeListeners) listener()
+        },
         onFailed: (error, operation) => this.#failed(error, operation)
       },
       recovered.endOffset
@@ -110,6 +114,11 @@ export class Log {
   /** group-commit: everything below is synced. page-cache: everything below is written. */
   get syncedEndOffset(): Offset {
     return this.writer.publishedEnd
+  }
+
+  /** Everything below is written, and synced where flush.messages asks for it: what acks=1 promises. */
+  get writtenEndOffset(): Offset {
+    return this.writer.acceptedEnd
   }
 
   /** Everything below is synced, whatever the policy: the lower bound to record. */
@@ -195,6 +204,11 @@ export class Log {
     return () => {
       this.#listeners = this.#listeners.filter(other => other !== listener)
     }
+  }
+
+  /** Called after each write, when writtenEndOffset has moved. */
+  onWritten(listener: () => void): void {
+    this.#writeListeners.push(listener)
   }
 
   #published(end: Offset): void {
