@@ -18,6 +18,7 @@ import {
 import type { LeaderEpoch, Offset, TimestampMs } from '../protocol/types.ts'
 import type { Log } from './log.ts'
 import { positionsIn, wholeBytes } from './scan.ts'
+import { type RecordError, validateClientBatch } from './validate.ts'
 
 export interface AppendOptions {
   readonly leaderEpoch: LeaderEpoch
@@ -26,10 +27,7 @@ export interface AppendOptions {
   readonly nowMs: TimestampMs
 }
 
-export interface RecordError {
-  readonly batchIndex: number
-  readonly batchIndexErrorMessage: string | null
-}
+export type { RecordError }
 
 export type AppendResult =
   | {
@@ -73,13 +71,8 @@ function appendClientBatch(log: Log, records: Buffer, o: AppendOptions): AppendR
   if (log.options.diskSpace.isLow) {
     return refused(ErrorCode.KAFKA_STORAGE_ERROR, 'the disk is below its reserve of free space')
   }
-  try {
-    checkBatch(records, 0)
-  } catch (error) {
-    if (!isFailure(error)) throw error
-    return refused(ErrorCode.CORRUPT_MESSAGE, error.message)
-  }
-  return appendBatch(log, records, o)
+  const valid = validateClientBatch(records, log.config, o.nowMs)
+  return valid.kind === 'valid' ? appendBatch(log, valid.batch, o) : valid
 }
 
 function appendBatch(log: Log, batch: Buffer, o: AppendOptions): AppendResult {
