@@ -69,7 +69,13 @@ export class LogWriter {
 
   constructor(o: WriterOptions, end: Offset) {
     this.#o = o
-    this.#queuedEnd = this.#writtenEnd = this.#durableEnd = this.#publishedEnd = this.#acceptedEnd = this.#wantedEnd = end
+    this.#queuedEnd =
+      this.#writtenEnd =
+      this.#durableEnd =
+      this.#publishedEnd =
+      this.#acceptedEnd =
+      this.#wantedEnd =
+        end
   }
 
   /** What onPublished last said: the end that may count as stored, by the policy. */
@@ -282,7 +288,13 @@ export class LogWriter {
   restartAt(end: Offset): void {
     assert(!this.#isSyncing && this.#runs.length === 0)
     this.#dirty.clear()
-    this.#queuedEnd = this.#writtenEnd = this.#durableEnd = this.#publishedEnd = this.#acceptedEnd = this.#wantedEnd = end
+    this.#queuedEnd =
+      this.#writtenEnd =
+      this.#durableEnd =
+      this.#publishedEnd =
+      this.#acceptedEnd =
+      this.#wantedEnd =
+        end
   }
 }
 
