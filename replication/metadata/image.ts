@@ -63,6 +63,31 @@ export class MetadataImage {
     return this.topicsById.get(topicId)?.partitions[partitionId]
   }
 
+  /** As it is now, for whoever needs it to stay so. Costs the maps only: what is in them never changes. */
+  copy(): MetadataImage {
+    const copy = new MetadataImage()
+    for (const topic of this.topicsById.values()) {
+      const own = { ...topic, partitions: [...topic.partitions] }
+      copy.topicsById.set(topic.topicId, own)
+      copy.topicsByName.set(topic.name, own)
+    }
+    for (const [key, resource] of this.#configs) {
+      copy.#configs.set(key, { ...resource, values: new Map(resource.values) })
+    }
+    for (const [key, { entity, values }] of this.clientQuotas) {
+      copy.clientQuotas.set(key, { entity, values: new Map(values) })
+    }
+    for (const [name, level] of this.features) copy.features.set(name, level)
+    for (const [id, broker] of this.brokers) copy.brokers.set(id, broker)
+    for (const [id, controller] of this.controllers) copy.controllers.set(id, controller)
+    for (const [key, credential] of this.scramCredentials) copy.scramCredentials.set(key, credential)
+    for (const [id, acl] of this.acls) copy.acls.set(id, acl)
+    for (const [id, token] of this.delegationTokens) copy.delegationTokens.set(id, token)
+    copy.producerIds = this.producerIds
+    copy.#transaction = this.#transaction && [...this.#transaction]
+    return copy
+  }
+
   /** The only writer. Throws ERR_LOG_CORRUPT for a record that the records before it do not allow. */
   apply(record: MetadataRecord, delta?: MetadataDelta): void {
     if (record.type === 'EndTransactionRecord') {

@@ -19,7 +19,11 @@ const LEVEL_3_7_IV2 = 17
 const LEVEL_4_0_IV1 = 23
 const LEVEL_4_3_IV0 = 30
 
-export function recordAt<T extends MetadataType>(metadataVersion: number, type: T, draft: DraftOfType<T>): MetadataRecord {
+export function recordAt<T extends MetadataType>(
+  metadataVersion: number,
+  type: T,
+  draft: DraftOfType<T>
+): MetadataRecord {
   const version = versionOf(metadataVersion, type)
   return decodeMetadataRecord(encodeMetadataRecord({ type, version, record: draft } as MetadataDraft))
 }

@@ -1,0 +1,77 @@
+// Snapshots of the metadata log on disk (KIP-630): `<offset>-<epoch>.checkpoint` files beside it. The log may only begin
+// at an offset that a whole snapshot covers; the newest two are kept, and the log from the older one on.
+import path from 'node:path'
+import { isFailure, MoldauError } from '../protocol/failure.ts'
+import type { Offset } from '../protocol/types.ts'
+import {
+  parseSnapshotName,
+  type SnapshotId,
+  snapshotBatches,
+  snapshotName,
+  snapshotRecords
+} from '../replication/metadata/batches.ts'
+import type { MetadataImage } from '../replication/metadata/image.ts'
+import type { MetadataRecord } from '../replication/metadata/records.ts'
+import type { Files } from '../storage/files.ts'
+import type { Clock } from './clock.ts'
+import type { Logger } from './log.ts'
+
+export interface LoadedSnapshot extends SnapshotId {
+  readonly records: readonly MetadataRecord[]
+  readonly sizeInBytes: number
+}
+
+export class MetadataSnapshots {
+  readonly #files: Files
+  readonly #directory: string
+  readonly #log: Logger
+
+  constructor(files: Files, directory: string, log: Logger) {
+    this.#files = files
+    this.#directory = directory
+    this.#log = log
+  }
+
+  /** The newest whole snapshot; null if there is none. A damaged one is passed over where the log still covers it. */
+  async newest(logStartOffset: Offset): Promise<LoadedSnapshot | null> {
+    for (const id of await this.#list()) {
+      const name = snapshotName(id)
+      const bytes = await this.#files.readFile(path.join(this.#directory, name))
+      if (bytes === null) continue
+      try {
+        return { ...id, records: snapshotRecords(bytes, name), sizeInBytes: bytes.length }
+      } catch (error) {
+        if (!isFailure(error) || isFailure(error, 'ERR_WRONG_DIRECTORY')) throw error
+        this.#log.warn({ file: name, err: error }, 'metadata-snapshot-damaged')
+      }
+    }
+    if (logStartOffset === 0) return null
+    throw new MoldauError(
+      'ERR_LOG_CORRUPT',
+      `${this.#directory}: the metadata log begins at offset ${logStartOffset}, and no whole snapshot covers what was before`
+    )
+  }
+
+  /**
+   * Writes the image in slices, so that other work goes on, and then drops older snapshots. Gives the offset from which
+   * on the log is still needed.
+   */
+  async write(image: MetadataImage, id: SnapshotId, lastContainedLogTimestamp: number, clock: Clock): Promise<Offset> {
+    const pieces: Buffer[] = []
+    const { epoch } = id
+    for (const piece of snapshotBatches(image.records(), { epoch, lastContainedLogTimestamp, nowMs: clock.nowMs() })) {
+      pieces.push(piece)
+      await new Promise<void>(resolve => clock.endOfTurn(resolve))
+    }
+    await this.#files.writeFileAtomically(path.join(this.#directory, snapshotName(id)), Buffer.concat(pieces))
+    const [, previous, ...older] = await this.#list()
+    for (const one of older) await this.#files.unlink(path.join(this.#directory, snapshotName(one)))
+    return previous?.endOffset ?? 0
+  }
+
+  /** Newest first. */
+  async #list(): Promise<SnapshotId[]> {
+    const ids = (await this.#files.readdir(this.#directory)).map(parseSnapshotName).filter(id => id !== null)
+    return ids.sort((left, right) => right.endOffset - left.endOffset || right.epoch - left.epoch)
+  }
+}

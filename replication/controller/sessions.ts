@@ -1,0 +1,65 @@
+// When each broker was last heard of (BrokerHeartbeatManager.java): soft state, never replayed. A new controller gives
+// everyone a whole session time before it judges.
+import type { BrokerId, Offset } from '../../protocol/types.ts'
+
+interface Session {
+  lastContactMs: number
+  /** How far the broker has read the metadata. */
+  metadataOffset: Offset
+  /** The log's end when its controlled shutdown began; null before. */
+  shutdownOffset: Offset | null
+}
+
+export class Sessions {
+  readonly #byBroker = new Map<BrokerId, Session>()
+  readonly #timeoutMs: () => number
+
+  constructor(timeoutMs: () => number) {
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** Any heartbeat with the broker's epoch renews its session. */
+  touch(brokerId: BrokerId, metadataOffset: Offset, nowMs: number): void {
+    const session = this.#byBroker.get(brokerId)
+    if (!session) this.#byBroker.set(brokerId, { lastContactMs: nowMs, metadataOffset, shutdownOffset: null })
+    else Object.assign(session, { lastContactMs: nowMs, metadataOffset })
+  }
+
+  remove(brokerId: BrokerId): void {
+    this.#byBroker.delete(brokerId)
+  }
+
+  isValid(brokerId: BrokerId, nowMs: number): boolean {
+    const session = this.#byBroker.get(brokerId)
+    return session !== undefined && nowMs - session.lastContactMs <= this.#timeoutMs()
+  }
+
+  /** Brokers that were heard of once, and then not for a whole session time. */
+  expired(nowMs: number): BrokerId[] {
+    return [...this.#byBroker.keys()].filter(brokerId => !this.isValid(brokerId, nowMs))
+  }
+
+  /** This process stood still for that long: nobody is blamed for it. */
+  credit(ms: number): void {
+    for (const session of this.#byBroker.values()) session.lastContactMs += ms
+  }
+
+  shutdownBegan(brokerId: BrokerId, logEndOffset: Offset): void {
+    const session = this.#byBroker.get(brokerId)
+    if (session) session.shutdownOffset ??= logEndOffset
+  }
+
+  shutdownOffset(brokerId: BrokerId): Offset | null {
+    return this.#byBroker.get(brokerId)?.shutdownOffset ?? null
+  }
+
+  /** The lowest metadata offset of the others that are not shutting down; Infinity where there are none. */
+  lowestOffsetBut(brokerId: BrokerId, nowMs: number): Offset {
+    let lowest = Number.POSITIVE_INFINITY
+    for (const [id, session] of this.#byBroker) {
+      if (id === brokerId || session.shutdownOffset !== null || !this.isValid(id, nowMs)) continue
+      lowest = Math.min(lowest, session.metadataOffset)
+    }
+    return lowest
+  }
+}
