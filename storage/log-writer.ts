@@ -217,7 +217,10 @@ export class LogWriter {
 
   #synced(end: Offset): void {
     this.#isSyncing = false
-    if (this.#failure) return this.#settle()
+    if (this.#failure) {
+      this.#settle()
+      return
+    }
     this.#durableEnd = end
     if (this.#durableEnd === this.#writtenEnd && this.#flushTimer) {
       this.#flushTimer.cancel()
@@ -258,7 +261,10 @@ export class LogWriter {
 
   /** The end of this log's life: reported once, whatever follows. */
   fail(error: unknown, operation: FailedOperation): void {
-    if (this.#failure) return this.#settle()
+    if (this.#failure) {
+      this.#settle()
+      return
+    }
     this.#failure =
       error instanceof MoldauError ? error : new MoldauError('ERR_STORAGE', `${operation} failed`, { cause: error })
     this.#runs = []

@@ -430,11 +430,12 @@ export class Log {
     for (const segment of this.segments) this.options.openFiles.close(segment.file)
   }
 
-  /** Renames the directory, at once: what deletion of a topic begins with. */
-  moveTo(directory: string): void {
-    this.options.files.rename(this.#directory, directory)
-    this.#directory = directory
-    for (const segment of this.segments) segment.moveTo(directory)
+  /** Out of service: the directory has its other name at once; its files are the caller's to delete, later. */
+  async remove(renamed: string): Promise<void> {
+    this.options.files.rename(this.#directory, renamed)
+    this.#directory = renamed
+    for (const segment of this.segments) segment.moveTo(renamed)
+    await this.discard()
   }
 
   #place() {

@@ -23,8 +23,8 @@ export interface PendingSync {
 export class MemoryFile {
   modifiedMs = 0
   sizeInBytes = 0
-  #pages = Buffer.alloc(0)
-  #durable = Buffer.alloc(0)
+  #pages: Buffer = Buffer.alloc(0)
+  #durable: Buffer = Buffer.alloc(0)
   #durableSize = 0
   /** Sector -> version of its last unsynced write. */
   #dirty = new Map<number, number>()
