@@ -309,4 +309,9 @@ async function checkSpeed(target: Target, tools: Tools, checks: Checks): Promise
     const text = await call('kafka-consumer-perf-test', args, { limitMs: 120_000 })
     assert.equal(Number(lines(text).at(-1)?.split(',')[4]), count)
   })
+  await checks.check('e2e-latency', async () => {
+    const args = ['--topic', topic, '--num-records', '100', '--producer-acks', 'all', '--record-size', '100']
+    const text = await tools.ok('kafka-e2e-latency', ['--bootstrap-server', target.bootstrap, ...args])
+    assert.match(text, /Avg latency: /)
+  })
 }

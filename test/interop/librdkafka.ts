@@ -64,7 +64,7 @@ async function runAll(target: Target, checks: Checks, noAutoCreate: boolean): Pr
       await runOne(entry, target, environment, checks)
     }
   }
-  await Promise.all(Array.from({ length: Number(process.env.MOLDAU_INTEROP_LANES ?? 3) }, lane))
+  await Promise.all(Array.from({ length: Number(process.env.MOLDAU_INTEROP_LANES ?? 4) }, lane))
   for (const entry of entries) if (entry.flags.includes('alone')) await runOne(entry, target, environment, checks)
 }
 

@@ -69,7 +69,7 @@ async function runFile(target: Target, file: string, wanted: string[], flags: st
   const onLine = (line: string): void => {
     if (!line.startsWith('["pass"') && !line.startsWith('["fail"')) return
     const [word, test] = JSON.parse(line) as [string, { fullTitle: string; err?: string; stack?: string }]
-    results.set(test.fullTitle, word === 'pass' ? '' : `${test.err}\n${test.stack}`)
+    results.set(test.fullTitle.trim(), word === 'pass' ? '' : `${test.err}\n${test.stack}`)
   }
   const mocha = join(nodeRdkafkaFolder, '../.bin/mocha')
   const args = ['--exit', '--timeout', '60000', '--reporter', 'json-stream', ...flags, `e2e/${file}.spec.js`]
