@@ -47,6 +47,7 @@ export class BrokerConfig {
   readonly #given: ReadonlyMap<string, Given>
   #ofBroker: ReadonlyMap<string, string> = NO_OVERRIDES
   #ofCluster: ReadonlyMap<string, string> = NO_OVERRIDES
+  #throttles: ReadonlyMap<string, string> = NO_OVERRIDES
   #texts: ReadonlyMap<string, string | null>
   #values: ReadonlyMap<string, unknown>
   #plainLogConfig: LogConfig | null = null
@@ -92,6 +93,11 @@ export class BrokerConfig {
     return (given !== undefined && given.origin !== BUILT_IN) || this.#ofBroker.has(key) || this.#ofCluster.has(key)
   }
 
+  /** Throttles of this broker, which are dynamic only. */
+  get throttles(): ReadonlyMap<string, string> {
+    return this.#throttles
+  }
+
   /** Keys and texts of the cluster-wide dynamic defaults. */
   get clusterDefaults(): ReadonlyMap<string, string> {
     return this.#ofCluster
@@ -120,6 +126,7 @@ export class BrokerConfig {
     const complaints: string[] = []
     this.#ofBroker = usable(brokerOverrides, complaints)
     this.#ofCluster = usable(clusterDefaults, complaints)
+    this.#throttles = new Map([...brokerOverrides].filter(([key]) => settingOf('broker quota', key) !== undefined))
     const before = this.#texts
     this.#texts = this.#effectiveTexts()
     this.#values = this.#parsed()

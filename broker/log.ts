@@ -13,16 +13,32 @@ export interface LogOptions {
   readonly readable?: boolean
 }
 
+/** Every logger that descends from one of createLogger's, so that a level can be changed for all of them. */
+const families = new WeakMap<Logger, Set<WeakRef<Logger>>>()
+
+/** Changes what is written, for the logger and everything that was or will be made from it. */
+export function setLogLevel(log: Logger, level: LogLevel): void {
+  log.level = level
+  for (const reference of families.get(log) ?? []) {
+    const child = reference.deref()
+    if (child !== undefined) child.level = level
+  }
+}
+
 export function createLogger({ level, to, readable = false }: LogOptions): Logger {
   const end = to ?? pino.destination({ dest: 2, sync: true })
+  const family = new Set<WeakRef<Logger>>()
   const options: pino.LoggerOptions = {
     level,
+    onChild: child => family.add(new WeakRef(child as Logger)),
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: label => ({ level: label }) },
     serializers: { error: errorOnOneLine, err: errorOnOneLine }
   }
-  return pino(options, readable ? { write: (line: string) => void end.write(readableLine(line)) } : end)
+  const log = pino(options, readable ? { write: (line: string) => void end.write(readableLine(line)) } : end)
+  families.set(log, family)
+  return log
 }
 
 /** The broker's own failures are told by code and message; only a bug shows its stack. */

@@ -5,7 +5,7 @@ import type { Broker } from './broker.ts'
 import type { Sources } from './config/sources.ts'
 import { type BrokerConfig, loadConfig } from './config.ts'
 import type { HttpServer } from './http/server.ts'
-import { createLogger, type Logger } from './log.ts'
+import { createLogger, type Logger, setLogLevel } from './log.ts'
 import { VERSION } from './version.ts'
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
@@ -14,7 +14,7 @@ export async function start(sources: Pick<Sources, 'file' | 'set'>): Promise<voi
   const { config, warnings } = loadConfig({ ...sources, env: process.env })
   const log = createLogger({ level: config.get('moldau.log.level'), readable: process.stderr.isTTY === true })
   config.onChange(changed => {
-    if (changed.has('moldau.log.level')) log.level = config.get('moldau.log.level')
+    if (changed.has('moldau.log.level')) setLogLevel(log, config.get('moldau.log.level'))
   })
   for (const warning of warnings) log.warn({ warning }, 'settings')
 
