@@ -19,11 +19,15 @@ const UUID = /^[A-Za-z0-9_-]{22}$/
 
 export interface OffsetEntry extends TopicPartition {
   readonly offset: Offset
+  /** Only in our own file: a later topic of the same name is another log. */
+  readonly topicId?: Uuid
 }
 
 export function formatOffsets(entries: readonly OffsetEntry[]): string {
   let text = `0\n${entries.length}\n`
-  for (const { topic, partition, offset } of entries) text += `${topic} ${partition} ${offset}\n`
+  for (const { topic, partition, offset, topicId } of entries) {
+    text += `${topic} ${partition} ${offset}${topicId ? ` ${topicId}` : ''}\n`
+  }
   return text
 }
 
@@ -34,11 +38,12 @@ export function parseOffsets(text: string, file: string): OffsetEntry[] {
   if (lines.length < 2) return []
   if (lines[0] !== '0') throw malformed(file, 1, 'version 0 is the only known one')
   const entries = lines.slice(2).map((line, index) => {
-    const match = /^(\S+) (\d+) (\d+)$/.exec(line)
+    const match = /^(\S+) (\d+) (\d+)(?: (\S{22}))?$/.exec(line)
     const offset = Number(match?.[3])
     if (!match || !Number.isSafeInteger(offset))
       throw malformed(file, index + 3, 'not a topic, a partition and an offset')
-    return { topic: match[1] as string, partition: Number(match[2]), offset }
+    const entry = { topic: match[1] as string, partition: Number(match[2]), offset }
+    return match[4] === undefined ? entry : { ...entry, topicId: match[4] }
   })
   if (lines[1] !== String(entries.length)) throw malformed(file, 2, `${entries.length} entries follow`)
   return entries

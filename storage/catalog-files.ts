@@ -1,0 +1,184 @@
+// What one log directory writes down of all its logs: recovery points, log start offsets, high watermarks and synced
+// ends, one small file each. A recorded recovery point or synced end is a lower bound at every moment: it is lowered,
+// durably, before a log is cut, and a name is forgotten before another log takes it.
+import path from 'node:path'
+import type { Offset, TopicPartition, Uuid } from '../protocol/types.ts'
+import { HIGH_WATERMARKS, LOG_START_OFFSETS, type OffsetEntry, RECOVERY_POINTS, SYNCED_ENDS } from './checkpoints.ts'
+import type { Files } from './files.ts'
+import type { Log } from './log.ts'
+import { OffsetCheckpoint } from './offset-checkpoint.ts'
+import { partitionName } from './partition-names.ts'
+
+type Logs = ReadonlyMap<string, Log>
+
+/** A log that is about to be cut: until that shows, its own numbers are too high. */
+interface Cap {
+  readonly to: Offset
+  readonly durableEndOffset: Offset
+}
+
+export class CatalogFiles {
+  readonly #files: Files
+  readonly #directory: string
+  readonly #recoveryPoints: OffsetCheckpoint
+  readonly #logStartOffsets: OffsetCheckpoint
+  readonly #highWatermarks: OffsetCheckpoint
+  readonly #syncedEnds: OffsetCheckpoint
+  /** Newer than the file. */
+  readonly #newHighWatermarks = new Map<string, OffsetEntry>()
+  /** Directories whose logs are not open: what is recorded of them stays recorded. */
+  readonly #retained = new Set<string>()
+  readonly #caps = new Map<string, Cap>()
+  #directorySync: Promise<void> = Promise.resolve()
+  #nextDirectorySync: Promise<void> | null = null
+
+  constructor(files: Files, directory: string, checkpoints: OffsetCheckpoint[]) {
+    this.#files = files
+    this.#directory = directory
+    const [recoveryPoints, logStartOffsets, highWatermarks, syncedEnds] = checkpoints as [
+      OffsetCheckpoint,
+      OffsetCheckpoint,
+      OffsetCheckpoint,
+      OffsetCheckpoint
+    ]
+    this.#recoveryPoints = recoveryPoints
+    this.#logStartOffsets = logStartOffsets
+    this.#highWatermarks = highWatermarks
+    this.#syncedEnds = syncedEnds
+  }
+
+  static async load(
+    files: Files,
+    directory: string,
+    onDamaged: (file: string, error: unknown) => void
+  ): Promise<CatalogFiles> {
+    const load = (name: string) => {
+      const file = path.join(directory, name)
+      return OffsetCheckpoint.load(files, file, error => onDamaged(file, error))
+    }
+    const names = [RECOVERY_POINTS, LOG_START_OFFSETS, HIGH_WATERMARKS, SYNCED_ENDS]
+    return new CatalogFiles(files, directory, await Promise.all(names.map(load)))
+  }
+
+  /** These directories exist, whoever asks for them. */
+  retain(names: Iterable<string>): void {
+    for (const name of names) this.#retained.add(name)
+  }
+
+  recordedOf(
+    name: string,
+    topicId: Uuid | null
+  ): { recoveryPoint: Offset; logStartOffset: Offset; syncedEnd?: Offset } {
+    const syncedEnd = this.#syncedEnds.entry(name)
+    const isOfThisLog = syncedEnd && (syncedEnd.topicId === undefined || syncedEnd.topicId === topicId)
+    return {
+      recoveryPoint: this.#recoveryPoints.get(name) ?? 0,
+      logStartOffset: this.#logStartOffsets.get(name) ?? 0,
+      ...(isOfThisLog ? { syncedEnd: syncedEnd.offset } : {})
+    }
+  }
+
+  highWatermarkOf(name: string): Offset {
+    return this.#newHighWatermarks.get(name)?.offset ?? this.#highWatermarks.get(name) ?? 0
+  }
+
+  recordHighWatermark({ topic, partition }: TopicPartition, offset: Offset): void {
+    this.#newHighWatermarks.set(`${topic}-${partition}`, { topic, partition, offset })
+  }
+
+  /** Whether anything has moved since the last write, at the price of one look. */
+  get hasNewHighWatermarks(): boolean {
+    return this.#newHighWatermarks.size > 0
+  }
+
+  async writeRecoveryPoints(logs: Logs): Promise<void> {
+    await this.#recoveryPoints.update(() =>
+      this.#collect(this.#recoveryPoints, logs, log => this.#capped(log, log.recoveryPoint))
+    )
+  }
+
+  async writeLogStartOffsets(logs: Logs): Promise<void> {
+    await this.#logStartOffsets.update(() =>
+      this.#collect(this.#logStartOffsets, logs, log => log.logStartOffset).filter(({ offset }) => offset > 0)
+    )
+  }
+
+  async writeHighWatermarks(logs: Logs): Promise<void> {
+    await this.#highWatermarks.update(() => {
+      const entries = this.#collect(this.#highWatermarks, logs, (_log, name) => this.highWatermarkOf(name))
+      this.#newHighWatermarks.clear()
+      return entries
+    })
+  }
+
+  async writeSyncedEnds(logs: Logs): Promise<void> {
+    await this.#syncedEnds.update(() => {
+      const entries = this.#collect(this.#syncedEnds, logs, log => this.#capped(log, log.durableEndOffset))
+      return entries.map(entry => {
+        const topicId = logs.get(partitionName(entry))?.topicId
+        return topicId ? { ...entry, topicId } : entry
+      })
+    })
+  }
+
+  async writeAll(logs: Logs): Promise<void> {
+    await this.writeLogStartOffsets(logs)
+    await this.writeHighWatermarks(logs)
+    await this.writeSyncedEnds(logs)
+    await this.writeRecoveryPoints(logs)
+  }
+
+  /** Before a log is cut at `to`. */
+  async lower(name: string, to: Offset, logs: Logs): Promise<void> {
+    const log = logs.get(name)
+    if (log) this.#caps.set(name, { to, durableEndOffset: log.durableEndOffset })
+    await this.writeSyncedEnds(logs)
+    await this.writeRecoveryPoints(logs)
+  }
+
+  /** Before another log takes the name: nothing that was recorded under it may be taken for the new one's. */
+  async forget(name: string, logs: Logs): Promise<void> {
+    this.#retained.delete(name)
+    this.#newHighWatermarks.delete(name)
+    this.#caps.delete(name)
+    const files = [this.#recoveryPoints, this.#logStartOffsets, this.#highWatermarks, this.#syncedEnds]
+    if (files.some(file => file.get(name) !== undefined)) await this.writeAll(logs)
+  }
+
+  /** Makes created and renamed entries of the log directory durable. Calls that come together share one sync: one that
+   *  had begun before may have missed what the caller did. */
+  syncDirectory(): Promise<void> {
+    this.#nextDirectorySync ??= this.#directorySync.then(() => {
+      this.#nextDirectorySync = null
+      const synced = this.#files.syncDirectory(this.#directory)
+      this.#directorySync = synced.catch(() => {})
+      return synced
+    })
+    return this.#nextDirectorySync
+  }
+
+  #collect(file: OffsetCheckpoint, logs: Logs, offsetOf: (log: Log, name: string) => Offset): OffsetEntry[] {
+    const entries: OffsetEntry[] = []
+    for (const [name, log] of logs) {
+      const { topic, partition } = log.topicPartition
+      // A log that failed may say more than is on the disk.
+      const offset = log.isOffline ? file.get(name) : offsetOf(log, name)
+      if (offset !== undefined) entries.push({ topic, partition, offset })
+    }
+    for (const name of this.#retained) {
+      const entry = logs.has(name) ? undefined : file.entry(name)
+      if (entry) entries.push(entry)
+    }
+    return entries
+  }
+
+  /** No bytes are appended while a log is being cut, so the first change of its durable end shows that it is done. */
+  #capped(log: Log, offset: Offset): Offset {
+    const name = partitionName(log.topicPartition)
+    const cap = this.#caps.get(name)
+    if (!cap) return offset
+    if (log.durableEndOffset !== cap.durableEndOffset) this.#caps.delete(name)
+    else return Math.min(offset, cap.to)
+    return offset
+  }
+}

@@ -1,0 +1,396 @@
+// All logs of one log directory: opened when the metadata names them, made, set aside, deleted; and what is written down
+// of them between lives (checkpoints.ts). What must hold: a recorded recovery point or synced end is never ahead of its
+// log, and a name is not given to a new log while the files still say something of an older one. The first failed write
+// or sync takes the whole directory offline: it is marked, told once, and the broker ends.
+import path from 'node:path'
+import { isFailure, MoldauError } from '../protocol/failure.ts'
+import type { Offset, TopicPartition, Uuid } from '../protocol/types.ts'
+import { CatalogFiles } from './catalog-files.ts'
+import type { CatalogOptions } from './catalog-options.ts'
+import { formatPartitionMetadata, PARTITION_METADATA, parsePartitionMetadata } from './checkpoints.ts'
+import { Deletions } from './deletions.ts'
+import { DiskSpace } from './disk-space.ts'
+import type { DiskUsage } from './files.ts'
+import { Housekeeping } from './housekeeping.ts'
+import { Log, type LogFailure, type SharedStorage } from './log.ts'
+import type { LogConfig } from './log-config.ts'
+import { type LogDirectory, markCleanShutdown, openLogDirectory, takeCleanShutdown } from './log-directory.ts'
+import { OpenFiles } from './open-files.ts'
+import { type DirectoryFate, fateName, METADATA_TOPIC, parseDirectoryName, partitionName } from './partition-names.ts'
+import { Slots } from './slots.ts'
+import { openLevelStore, SnapshotCache } from './snapshot-cache.ts'
+import { Suspects } from './suspects.ts'
+import { TailCache } from './tail-cache.ts'
+
+export type { CatalogEvent, CatalogOptions, CatalogSettings } from './catalog-options.ts'
+
+/** Logs that are opened or closed at the same time: enough for the disk, few enough to leave the loop to others. */
+const AT_ONCE = 16
+
+export class Catalog {
+  readonly #o: CatalogOptions
+  readonly #home: LogDirectory
+  readonly #storage: SharedStorage
+  readonly #files: CatalogFiles
+  readonly #suspects: Suspects
+  readonly #deletions: Deletions
+  readonly #housekeeping: Housekeeping
+  readonly #logs = new Map<string, Log>()
+  /** Partition directories that were there at the start and that nobody has asked for yet. */
+  readonly #unclaimed: Set<string>
+  /** Logs that could not be opened, and why: their files stay as they are. */
+  readonly #refused = new Map<string, unknown>()
+  /** Work on one name goes one after the other. */
+  readonly #inTurn = new Map<string, Promise<unknown>>()
+  readonly #slots = new Slots(AT_ONCE)
+  #lost: MoldauError | null = null
+  #isClosing = false
+  readonly snapshots: SnapshotCache
+  readonly diskSpace: DiskSpace
+  /** Broker epoch of the life before, when that ended cleanly (KIP-966); else null. */
+  readonly cleanShutdown: { readonly brokerEpoch: number } | null
+  /** A sync failed in an earlier life, and what it left was not copied yet when this one began. */
+  readonly hadSuspects: boolean
+
+  /** Locks the directory, makes it where it is missing, and reads what is written down. Opens no log. */
+  static async open(o: CatalogOptions): Promise<Catalog> {
+    const { files, nodeId, clusterId, random, clock, bootstrapCheckpoint } = o
+    const openKeyStore = o.openKeyStore ?? openLevelStore
+    const home = await openLogDirectory({
+      ...{ files, directory: o.directory, nodeId, clusterId, random, clock, bootstrapCheckpoint, openKeyStore }
+    })
+    try {
+      const suspects = await Suspects.load(files, [home.path, ...(o.markPlaces ?? [])], home.directoryId)
+      const checkpoints = await CatalogFiles.load(files, home.path, (file, error) =>
+        o.onEvent('warn', 'checkpoint-damaged', { file, err: error })
+      )
+      const names = await files.readdir(home.path)
+      const cleanShutdown = await takeCleanShutdown(files, home.path)
+      const catalog = new Catalog(o, { home, suspects, checkpoints, names, cleanShutdown })
+      await catalog.diskSpace.check()
+      return catalog
+    } catch (error) {
+      await home.store.close()
+      throw error
+    }
+  }
+
+  private constructor(
+    o: CatalogOptions,
+    found: {
+      home: LogDirectory
+      suspects: Suspects
+      checkpoints: CatalogFiles
+      names: string[]
+      cleanShutdown: { brokerEpoch: number } | null
+    }
+  ) {
+    const { files, clock, random, policy, settings } = o
+    const { home } = found
+    this.#o = o
+    this.#home = home
+    this.#suspects = found.suspects
+    this.#files = found.checkpoints
+    this.hadSuspects = found.suspects.all.length > 0
+    this.cleanShutdown = this.hadSuspects ? null : found.cleanShutdown
+    for (const suspect of found.suspects.all) o.onEvent('error', 'log-suspect', { ...suspect })
+    this.diskSpace = new DiskSpace({
+      files,
+      directory: home.path,
+      clock,
+      reserveBytes: () => (settings.diskReserveBytes < 0 ? null : settings.diskReserveBytes),
+      onChange: (isLow, usage) => o.onEvent(isLow ? 'error' : 'info', isLow ? 'disk-low' : 'disk-recovered', usage)
+    })
+    this.snapshots = new SnapshotCache(
+      home.store,
+      fn => clock.endOfTurn(fn),
+      error => o.onEvent('warn', 'snapshot-cache-failed', { err: error })
+    )
+    const openFiles = new OpenFiles(files, o.openFilesMax)
+    const tailCache = new TailCache(o.tailCacheBytes)
+    this.#storage = { files, openFiles, tailCache, clock, random, policy, diskSpace: this.diskSpace }
+    this.#deletions = new Deletions(files, clock, (deleted, error) =>
+      o.onEvent(error ? 'warn' : 'info', error ? 'log-delete-failed' : 'log-deleted', {
+        directory: deleted,
+        ...(error ? { err: error } : {})
+      })
+    )
+    this.#unclaimed = this.#takeStock(found.names)
+    this.#housekeeping = new Housekeeping({
+      clock,
+      settings,
+      files: this.#files,
+      logs: () => this.#logs,
+      fail: error => void this.#lose(asFailure(error))
+    })
+    this.#housekeeping.start()
+  }
+
+  /** What lies in the directory: partitions to be claimed, and leftovers of deletions, which nobody reads any more. */
+  #takeStock(names: readonly string[]): Set<string> {
+    const unclaimed = new Set<string>()
+    for (const name of names) {
+      const parsed = parseDirectoryName(name)
+      if (parsed?.fate === 'delete') this.#deletions.schedule(path.join(this.#home.path, name), 0)
+      else if (parsed?.fate === null && parsed.topic !== METADATA_TOPIC) unclaimed.add(name)
+    }
+    this.#files.retain(unclaimed)
+    return unclaimed
+  }
+
+  get directory(): string {
+    return this.#home.path
+  }
+
+  get directoryId(): Uuid {
+    return this.#home.directoryId
+  }
+
+  get clusterId(): string {
+    return this.#home.meta.clusterId
+  }
+
+  /** True when this start made the directory. */
+  get isNew(): boolean {
+    return this.#home.isNew
+  }
+
+  get isOffline(): boolean {
+    return this.#lost !== null
+  }
+
+  get(topicPartition: TopicPartition): Log | undefined {
+    return this.#logs.get(partitionName(topicPartition))
+  }
+
+  all(): Iterable<Log> {
+    return this.#logs.values()
+  }
+
+  /** Why a log could not be opened, where it could not. */
+  refusals(): ReadonlyMap<string, unknown> {
+    return this.#refused
+  }
+
+  async volume(): Promise<{ totalBytes: number; usableBytes: number }> {
+    const usage: DiskUsage | null = await this.#o.files.diskUsage(this.directory).catch(() => null)
+    return { totalBytes: usage?.totalBytes ?? -1, usableBytes: usage?.freeBytes ?? -1 }
+  }
+
+  /** As last recorded, 0 where nothing was. */
+  highWatermarkOf(topicPartition: TopicPartition): Offset {
+    return this.#files.highWatermarkOf(partitionName(topicPartition))
+  }
+
+  recordHighWatermark(topicPartition: TopicPartition, highWatermark: Offset): void {
+    this.#files.recordHighWatermark(topicPartition, highWatermark)
+  }
+
+  /** The log of a partition that the metadata places here. One of an earlier topic of that name is set aside.
+   *  A null topic id takes whatever is there. Rejects with ERR_LOG_CORRUPT again and again: only that log is offline. */
+  getOrCreate(topicPartition: TopicPartition, topicId: Uuid | null, config: LogConfig): Promise<Log> {
+    const name = partitionName(topicPartition)
+    return this.#after(name, async () => {
+      const open = this.#logs.get(name)
+      if (open && (topicId === null || open.topicId === topicId)) return open
+      this.#checkOpen()
+      if (this.#refused.has(name)) throw this.#refused.get(name)
+      return await this.#slots.run(() => this.#openOrCreate(topicPartition, topicId, config))
+    })
+  }
+
+  /** Out of service at once; the files follow after file.delete.delay.ms. No error where there is none. */
+  remove(topicPartition: TopicPartition): Promise<void> {
+    const name = partitionName(topicPartition)
+    return this.#after(name, async () => {
+      this.#checkOpen()
+      const delayMs = this.#logs.get(name)?.config.fileDeleteDelayMs ?? this.#o.settings.fileDeleteDelayMs
+      const renamed = await this.#retire(topicPartition, 'delete')
+      if (renamed !== null) this.#deletions.schedule(renamed, delayMs)
+    })
+  }
+
+  /** Call when the metadata has named every partition that belongs here: what is left belongs to no topic that
+   *  exists. Renamed to `-stray`, and kept, as Kafka does (LogManager.loadLog). */
+  async setAsideStrays(): Promise<void> {
+    for (const name of [...this.#unclaimed]) {
+      const stray = parseDirectoryName(name) as TopicPartition
+      await this.#after(name, async () => {
+        if (this.#unclaimed.has(name)) await this.#retire(stray, 'stray')
+      })
+    }
+  }
+
+  /** Syncs and closes every log, writes everything down, marks the stop as clean, and gives up the lock. */
+  async close(o: { brokerEpoch: number }): Promise<void> {
+    if (this.#isClosing) return
+    this.#isClosing = true
+    await this.#housekeeping.stop()
+    await this.#deletions.stop()
+    await Promise.allSettled(this.#inTurn.values())
+    try {
+      if (this.#lost === null) await this.#closeLogs()
+      if (this.#lost === null) await this.#files.writeAll(this.#logs)
+      if (this.#lost === null && this.#mayCallItClean()) {
+        await markCleanShutdown(this.#o.files, this.directory, o.brokerEpoch)
+      }
+    } finally {
+      await this.snapshots.close()
+    }
+  }
+
+  /** The next start takes the recovery points for the ends of the logs: only where each was opened, or was clean before. */
+  #mayCallItClean(): boolean {
+    const allWereSeen = this.cleanShutdown !== null || this.#unclaimed.size === 0
+    return this.#refused.size === 0 && this.#suspects.all.length === 0 && allWereSeen
+  }
+
+  async #closeLogs(): Promise<void> {
+    const closing = [...this.#logs.values()].map(log => this.#slots.run(() => log.close()))
+    for (const each of await Promise.allSettled(closing)) if (each.status === 'rejected') throw each.reason
+  }
+
+  async #openOrCreate(topicPartition: TopicPartition, topicId: Uuid | null, config: LogConfig): Promise<Log> {
+    const name = partitionName(topicPartition)
+    const directory = path.join(this.directory, name)
+    try {
+      let known = this.#unclaimed.has(name) || this.#logs.has(name) ? await this.#topicIdIn(directory, name) : undefined
+      if (known && topicId !== null && known !== topicId) {
+        await this.#retire(topicPartition, 'stray')
+        known = undefined
+      }
+      const isNew = known === undefined
+      if (isNew) await this.#files.forget(name, this.#logs)
+      if (!known) await this.#make(directory, topicId)
+      const log = await this.#openLog(topicPartition, topicId ?? known ?? null, config, isNew)
+      this.#logs.set(name, log)
+      this.#unclaimed.delete(name)
+      await this.#suspects.clear(name)
+      return log
+    } catch (error) {
+      if (isFailure(error, 'ERR_LOG_CORRUPT')) this.#refuse(name, error)
+      else if (isFailure(error, 'ERR_STORAGE') || isFailure(error, 'ERR_NO_SPACE')) await this.#lose(error)
+      throw error
+    }
+  }
+
+  #refuse(name: string, error: MoldauError): void {
+    this.#refused.set(name, error)
+    this.#unclaimed.delete(name)
+    this.#o.onEvent('error', 'log-corrupt', { directory: path.join(this.directory, name), err: error })
+  }
+
+  /** Null where an older Kafka, or a crash, has left none. */
+  async #topicIdIn(directory: string, name: string): Promise<Uuid | null> {
+    const open = this.#logs.get(name)
+    if (open) return open.topicId
+    const file = path.join(directory, PARTITION_METADATA)
+    const bytes = await this.#o.files.readFile(file)
+    return bytes === null || bytes.length === 0 ? null : parsePartitionMetadata(bytes.toString('utf8'), file)
+  }
+
+  async #make(directory: string, topicId: Uuid | null): Promise<void> {
+    await this.#o.files.mkdir(directory)
+    if (topicId !== null) {
+      const file = path.join(directory, PARTITION_METADATA)
+      await this.#o.files.writeFileAtomically(file, Buffer.from(formatPartitionMetadata(topicId)))
+    }
+    await this.#files.syncDirectory()
+  }
+
+  async #openLog(
+    topicPartition: TopicPartition,
+    topicId: Uuid | null,
+    config: LogConfig,
+    isNew: boolean
+  ): Promise<Log> {
+    const name = partitionName(topicPartition)
+    const wasClean = this.cleanShutdown !== null && !isNew
+    // Metadata is committed when it is synced, whatever the policy for records is.
+    const isMetadata = topicPartition.topic === METADATA_TOPIC
+    const log = await Log.open({
+      ...this.#storage,
+      policy: isMetadata ? 'group-commit' : this.#o.policy,
+      ...this.#files.recordedOf(name, topicId),
+      directory: path.join(this.directory, name),
+      topicPartition,
+      topicId,
+      config,
+      producerIdExpirationMs: this.#o.settings.producerIdExpirationMs,
+      cleanShutdown: wasClean,
+      isSuspect: this.#suspects.has(name),
+      isUrgent: isMetadata,
+      onFailure: failure => void this.#logFailed(topicPartition, failure),
+      beforeTruncation: to => this.#files.lower(name, to, this.#logs)
+    })
+    if (log.wasWalked && !isNew) {
+      const { logStartOffset, logEndOffset, truncatedBytes } = log
+      this.#o.onEvent('info', 'log-recovered', {
+        directory: log.directory,
+        logStartOffset,
+        logEndOffset,
+        truncatedBytes
+      })
+    }
+    return log
+  }
+
+  /** Takes a partition's directory out of service under another name; gives its path, or null where there is none. */
+  async #retire(topicPartition: TopicPartition, fate: DirectoryFate): Promise<string | null> {
+    const name = partitionName(topicPartition)
+    const log = this.#logs.get(name)
+    if (!log && !this.#unclaimed.has(name) && !this.#refused.has(name)) return null
+    const uniqueHex = Buffer.from(this.#o.random.uuid(), 'base64url').toString('hex')
+    const renamed = path.join(this.directory, fateName(topicPartition, fate, uniqueHex))
+    this.#logs.delete(name)
+    this.#unclaimed.delete(name)
+    this.#refused.delete(name)
+    try {
+      if (log) await log.remove(renamed)
+      else this.#o.files.rename(path.join(this.directory, name), renamed)
+      await this.#files.syncDirectory()
+      await this.#files.forget(name, this.#logs)
+      await this.#suspects.clear(name)
+    } catch (error) {
+      await this.#lose(asFailure(error))
+      throw error
+    }
+    this.#o.onEvent(fate === 'stray' ? 'warn' : 'info', 'log-set-aside', { directory: renamed })
+    return renamed
+  }
+
+  async #logFailed(topicPartition: TopicPartition, failure: LogFailure): Promise<void> {
+    const { error, operation, durableEndOffset } = failure
+    const isMarked =
+      operation !== 'sync' ||
+      (await this.#suspects.mark({ ...topicPartition, durableEndOffset, reason: error.message }))
+    await this.#lose(error, { partition: partitionName(topicPartition), operation, durableEndOffset, isMarked })
+  }
+
+  async #lose(error: MoldauError, data: object = {}): Promise<void> {
+    if (this.#lost !== null) return
+    this.#lost = error
+    this.#o.onEvent('error', 'log-directory-offline', { directory: this.directory, ...data, err: error })
+    this.#o.onOffline(error)
+  }
+
+  #checkOpen(): void {
+    if (this.#lost !== null) throw new MoldauError('ERR_LOG_OFFLINE', this.#lost.message, { cause: this.#lost })
+    if (this.#isClosing) throw new MoldauError('ERR_CLOSED', 'the log directory is closing')
+  }
+
+  #after<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#inTurn.get(name)
+    const done = before ? before.then(work, work) : work()
+    this.#inTurn.set(name, done)
+    const forget = () => {
+      if (this.#inTurn.get(name) === done) this.#inTurn.delete(name)
+    }
+    done.then(forget, forget)
+    return done
+  }
+}
+
+function asFailure(error: unknown): MoldauError {
+  return isFailure(error) ? error : new MoldauError('ERR_STORAGE', String(error), { cause: error })
+}
