@@ -38,6 +38,10 @@ test('__cluster_metadata', async t => {
     t.same([type, version], [line.record, line.version])
     t.same(toKafkaJson(fields, record as Values, version), line.json, `${type} ${version} ${line.case}`)
     seen.add(type)
+    if (line.case === 'default') {
+      const bare = { type, version, record: {} } as Parameters<typeof encodeMetadataRecord>[0]
+      t.equal(encodeMetadataRecord(bare).toString('hex'), line.hex, 'all defaults')
+    }
     if (line.case === 'unknown-tags') continue
     const draft = { type, version, record: fromKafkaJson(fields, line.json) } as Parameters<
       typeof encodeMetadataRecord
