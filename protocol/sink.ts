@@ -109,7 +109,7 @@ export class Sink {
   /** Bytes that go out as they are, uncopied. */
   pass(value: Buffer | readonly Buffer[]): void {
     if (this.position > this.#segment) this.#parts.push(this.bytes.subarray(this.#segment, this.position))
-    if (Array.isArray(value)) this.#parts.push(...value)
+    if (Array.isArray(value)) for (const part of value as Buffer[]) this.#parts.push(part)
     else this.#parts.push(value as Buffer)
     this.#segment = this.position
   }
