@@ -1,0 +1,49 @@
+// FindCoordinator 0-6. 1 has key types, 4 several keys at once (KIP-699), 6 share groups. Makes __consumer_offsets when
+// the first group is looked for, and answers when it can be used.
+import { ErrorCode, errorMessage } from '../../protocol/errors.ts'
+import { findCoordinator } from '../../protocol/messages/find-coordinator.ts'
+import { endpointOf } from '../endpoints.ts'
+import type { Services } from '../services.ts'
+import { handler, type RequestContext } from './handler.ts'
+
+const GROUP = 0
+const TRANSACTION = 1
+const SEVERAL_KEYS_SINCE = 4
+const OFFSETS_TOPIC = '__consumer_offsets'
+
+interface Found {
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+  readonly errorCode: number
+  readonly errorMessage: string | null
+}
+
+export const onFindCoordinator = handler(findCoordinator, async (request, context, services) => {
+  const { key, keyType, coordinatorKeys } = request
+  if (context.apiVersion < SEVERAL_KEYS_SINCE) return find(key, keyType, context, services)
+  const coordinators = coordinatorKeys.map(async each => ({
+    key: each,
+    ...(await find(each, keyType, context, services))
+  }))
+  return { coordinators: await Promise.all(coordinators) }
+})
+
+async function find(key: string, keyType: number, context: RequestContext, services: Services): Promise<Found> {
+  if (keyType === TRANSACTION) {
+    // The one code that every client takes for final.
+    return none(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 'transactions are not supported by this broker yet')
+  }
+  if (keyType !== GROUP) return none(ErrorCode.INVALID_REQUEST, `coordinators of key type ${keyType} do not exist here`)
+  if (!services.metadata.image.topicsByName.has(OFFSETS_TOPIC)) await services.controller.autoCreate([OFFSETS_TOPIC])
+  const topic = services.metadata.image.topicsByName.get(OFFSETS_TOPIC)
+  const leader = topic?.partitions[services.groups.partitionOf(key)]?.leader
+  const endpoint = leader === undefined ? null : endpointOf(leader, context, services)
+  if (!endpoint) return none(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+  const { nodeId, host, port } = endpoint
+  return { nodeId, host, port, errorCode: ErrorCode.NONE, errorMessage: null }
+}
+
+function none(errorCode: number, why: string = errorMessage(errorCode)): Found {
+  return { nodeId: -1, host: '', port: -1, errorCode, errorMessage: why }
+}
