@@ -24,7 +24,7 @@ export interface RegistrationOptions {
   /** directory.id of each log directory that is online. */
   readonly logDirs: readonly Uuid[]
   /** The broker epoch that the last life stored, if nothing that it synced is missing; else -1 (KIP-966). */
-  readonly previousBrokerEpoch: number
+  readonly previousBrokerEpoch: () => Promise<number>
   readonly heartbeatIntervalMs: () => number
   readonly clock: Clock
   readonly logger: Logger
@@ -49,7 +49,7 @@ export class Registration {
 
   /** Registers, fenced: nobody is sent here yet. Throws where the controller refuses. */
   async register(): Promise<void> {
-    const { controller, nodeId, clusterId, incarnationId, endpoints, rack, logDirs, previousBrokerEpoch } = this.#o
+    const { controller, nodeId, clusterId, incarnationId, endpoints, rack, logDirs } = this.#o
     const { errorCode, errorMessage, brokerEpoch } = await controller.registerBroker({
       brokerId: nodeId,
       clusterId,
@@ -63,7 +63,7 @@ export class Registration {
       rack,
       isMigratingZkBroker: false,
       logDirs: [...logDirs],
-      previousBrokerEpoch
+      previousBrokerEpoch: await this.#o.previousBrokerEpoch()
     })
     if (errorCode !== ErrorCode.NONE) {
       const why = errorMessage ?? errorName(errorCode)

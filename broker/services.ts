@@ -9,6 +9,7 @@ import type { GroupCoordinator } from './groups/coordinator.ts'
 import type { Logger } from './log.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import type { Partitions } from './partitions.ts'
+import type { ProducerIds } from './producer-ids.ts'
 
 export interface Services {
   readonly nodeId: number
@@ -26,4 +27,5 @@ export interface Services {
   readonly catalog: Catalog
   readonly fetchSessions: FetchSessions
   readonly groups: GroupCoordinator
+  readonly producerIds: ProducerIds
 }

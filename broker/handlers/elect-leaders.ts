@@ -1,0 +1,8 @@
+// ElectLeaders 0-2: the preferred replicas, or since 1 any that live, at the price of records (KIP-460).
+import { electLeaders } from '../../protocol/messages/elect-leaders.ts'
+import { handler } from './handler.ts'
+
+export const onElectLeaders = handler(electLeaders, async (request, _context, { controller }) => {
+  const { errorCode, topics } = await controller.electLeaders(request)
+  return { errorCode, replicaElectionResults: topics }
+})

@@ -1,0 +1,7 @@
+// UnregisterBroker 0: a broker that will not come back is forgotten. One that lives registers again.
+import { unregisterBroker } from '../../protocol/messages/unregister-broker.ts'
+import { handler } from './handler.ts'
+
+export const onUnregisterBroker = handler(unregisterBroker, ({ brokerId }, _context, { controller }) =>
+  controller.unregisterBroker(brokerId)
+)

@@ -1,0 +1,39 @@
+// Producer ids of this broker, out of blocks that the controller gives away: no two producers of a cluster ever get the
+// same (KIP-730). The next block is asked for when the last id of one is gone; those who come meanwhile wait together.
+import { ErrorCode } from '../protocol/errors.ts'
+import type { ProducerIdBlock } from '../replication/controller/leaders.ts'
+
+export class ProducerIds {
+  readonly #allocate: () => Promise<ProducerIdBlock>
+  #next = 0
+  #left = 0
+  #asking: Promise<number> | null = null
+
+  constructor(allocate: () => Promise<ProducerIdBlock>) {
+    this.#allocate = allocate
+  }
+
+  /** A fresh producer id, or the error code of the controller. */
+  async next(): Promise<{ readonly errorCode: number; readonly producerId: number }> {
+    while (this.#left === 0) {
+      this.#asking ??= this.#ask()
+      const errorCode = await this.#asking
+      if (errorCode !== ErrorCode.NONE) return { errorCode, producerId: -1 }
+    }
+    this.#left--
+    return { errorCode: ErrorCode.NONE, producerId: this.#next++ }
+  }
+
+  async #ask(): Promise<number> {
+    try {
+      const { errorCode, producerIdStart, producerIdLen } = await this.#allocate()
+      if (errorCode === ErrorCode.NONE) {
+        this.#next = producerIdStart
+        this.#left = producerIdLen
+      }
+      return errorCode
+    } finally {
+      this.#asking = null
+    }
+  }
+}
