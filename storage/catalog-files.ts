@@ -2,7 +2,6 @@
 // ends, one small file each. A recorded recovery point or synced end is a lower bound at every moment: it is lowered,
 // durably, before a log is cut, and a name is forgotten before another log takes it.
 import path from 'node:path'
-import { isFailure } from '../protocol/failure.ts'
 import type { Offset, TopicPartition, Uuid } from '../protocol/types.ts'
 import { HIGH_WATERMARKS, LOG_START_OFFSETS, type OffsetEntry, RECOVERY_POINTS, SYNCED_ENDS } from './checkpoints.ts'
 import type { Files } from './files.ts'
@@ -162,9 +161,7 @@ export class CatalogFiles {
     const entries: OffsetEntry[] = []
     for (const [name, log] of logs) {
       const { topic, partition } = log.topicPartition
-      // A log that failed may say more than is on the disk.
-      const offset = hasFailed(log) ? file.get(name) : offsetOf(log, name)
-      if (offset !== undefined) entries.push({ topic, partition, offset })
+      entries.push({ topic, partition, offset: offsetOf(log, name) })
     }
     for (const name of this.#retained) {
       const entry = logs.has(name) ? undefined : file.entry(name)
@@ -182,9 +179,4 @@ export class CatalogFiles {
     else return Math.min(offset, cap.to)
     return offset
   }
-}
-
-/** A closed log refuses everything too, but what it says is on the disk. */
-function hasFailed(log: Log): boolean {
-  return log.isOffline && !isFailure(log.writer.failure, 'ERR_CLOSED')
 }
