@@ -14,7 +14,7 @@ export function followDynamicConfig(
     const ofBroker = metadata.image.configs(ResourceType.BROKER, String(config.nodeId))
     const ofCluster = metadata.image.configs(ResourceType.BROKER, '')
     for (const complaint of config.applyDynamic(ofBroker, ofCluster))
-      log.warn({ complaint }, 'dynamic setting left out')
+      log.warn({ complaint }, 'setting-left-out')
   }
   apply()
   metadata.onChange((_, delta) => {

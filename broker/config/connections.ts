@@ -43,6 +43,7 @@ export const connectionsSettings = {
     min: 0
   }),
   'max.connections.per.ip.overrides': text('', 'Other limits for single addresses: host:count, comma-separated.', {
+    pattern: { like: /^(\s*[^\s,]+:\d+\s*(,\s*[^\s,]+:\d+\s*)*)?$/, says: 'host:count,host:count,...' },
     update: 'cluster-wide'
   }),
   'max.connection.creation.rate': int(2147483647, 'New connections a second.', {

@@ -1,5 +1,5 @@
 // Settings that Kafka does not have; their names begin with `moldau.`.
-import { int, long, text, word } from './setting.ts'
+import { long, text, word } from './setting.ts'
 
 export const ownSettings = {
   'moldau.log.flush.policy': word(
@@ -24,10 +24,5 @@ export const ownSettings = {
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     'The least important log lines that are written.',
     { update: 'per-broker' }
-  ),
-  'moldau.decompressed.max.bytes': int(
-    268435456,
-    'The most that one compressed record batch may hold when it is decompressed.',
-    { min: 1048576 }
   )
 }

@@ -39,7 +39,7 @@ export async function openHttp({ listener, nextFree, broker, log }: HttpOptions)
       await app.close()
       const { code, message } = error as NodeJS.ErrnoException
       if (code === 'EADDRINUSE' && nextFree && port + 1 < first + PORTS_TO_TRY) continue
-      log.warn({ listener, reason: code === 'EADDRINUSE' ? 'the port is in use' : message }, 'no http')
+      log.warn({ listener, reason: code === 'EADDRINUSE' ? 'the port is in use' : message }, 'no-http')
       return null
     }
   }
