@@ -5,7 +5,6 @@ import { type LeaderEpoch, type TopicPartition, type Uuid, ZERO_UUID } from '../
 import { type MetadataDelta, ResourceType } from '../replication/metadata/delta.ts'
 import type { MetadataImage, Topic } from '../replication/metadata/image.ts'
 import type { Catalog } from '../storage/catalog.ts'
-import type { Log } from '../storage/log.ts'
 import type { Clock } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import { Deadlines } from './deadlines.ts'
@@ -13,7 +12,7 @@ import type { Logger } from './log.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import { Partition } from './partition.ts'
 
-const CONSUMER_OFFSETS = '__consumer_offsets'
+export const CONSUMER_OFFSETS = '__consumer_offsets'
 const INTERNAL_TOPICS: ReadonlySet<string> = new Set([CONSUMER_OFFSETS, '__transaction_state', '__share_group_state'])
 
 export function isInternalTopic(topic: string): boolean {
@@ -39,8 +38,11 @@ export type Located =
 
 /** Told when this broker begins or ends to lead a partition of `__consumer_offsets`. */
 export interface OffsetsPartitionListener {
-  electPartition(index: number, partition: Partition): void
+  /** Resolves when the coordinator answers for it. */
+  electPartition(index: number, partition: Partition): Promise<void>
   resignPartition(index: number): void
+  /** Topics that are deleted: nobody's offsets of them mean anything any more. */
+  forgetTopics(names: readonly string[]): Promise<void>
 }
 
 export interface PartitionsOptions {
@@ -59,6 +61,8 @@ export class Partitions {
   #offsetsListener: OffsetsPartitionListener | null = null
   #work: Promise<void> = Promise.resolve()
   #stopped = false
+  /** Before this life is registered, the metadata still names the leader epochs of the last one. */
+  #mayLead = false
 
   constructor(options: PartitionsOptions) {
     this.#options = options
@@ -72,7 +76,7 @@ export class Partitions {
     this.#offsetsListener = listener
     for (const partition of this.all()) {
       if (partition.topicPartition.topic === CONSUMER_OFFSETS && partition.isLeader) {
-        listener.electPartition(partition.topicPartition.partition, partition)
+        void listener.electPartition(partition.topicPartition.partition, partition)
       }
     }
   }
@@ -83,6 +87,11 @@ export class Partitions {
 
   get(topicId: Uuid, index: number): Partition | undefined {
     return this.#byTopicId.get(topicId)?.get(index)
+  }
+
+  /** This life of the broker is registered: what the metadata says of leaders from now on is said of it. */
+  allowLeading(): void {
+    this.#mayLead = true
   }
 
   /** Resolves when everything that the metadata said until now is done here. */
@@ -121,9 +130,9 @@ export class Partitions {
     return topicId === ZERO_UUID ? this.locate(name, null, index) : this.locate(null, topicId, index)
   }
 
-  /** The log of that partition failed: whoever waits for it is told. */
-  storageFailed(log: Log): void {
-    for (const partition of this.all()) if (partition.log === log) partition.storageFailed()
+  /** The log directory failed: whoever waits for it is told. */
+  storageFailed(): void {
+    for (const partition of this.all()) partition.storageFailed()
   }
 
   /** Leads nothing any more; parked requests are answered at once. */
@@ -142,6 +151,12 @@ export class Partitions {
   async #follow(image: MetadataImage, delta: MetadataDelta): Promise<void> {
     if (this.#stopped) return
     for (const topic of delta.deletedTopics.values()) await this.#deleteTopic(topic)
+    const deleted = [...delta.deletedTopics.values()].map(each => each.name)
+    if (deleted.length > 0) {
+      this.#offsetsListener?.forgetTopics(deleted).catch(error => {
+        this.#options.log.warn({ err: error, topics: deleted }, 'offsets-of-deleted-topics-kept')
+      })
+    }
     const opening: Promise<void>[] = []
     for (const [topicId, indexes] of delta.partitions) {
       const topic = image.topicsById.get(topicId)
@@ -160,7 +175,7 @@ export class Partitions {
     if (registered === undefined || !registered.replicas.includes(this.#options.nodeId)) return
     const partition = this.get(topic.topicId, index) ?? (await this.#open(topic, index))
     if (partition === null || this.#stopped) return
-    if (registered.leader === this.#options.nodeId) this.#lead(partition, registered)
+    if (registered.leader === this.#options.nodeId && this.#mayLead) this.#lead(partition, registered)
     else this.#resign(partition, registered.leaderEpoch, registered.leader)
   }
 
@@ -195,11 +210,11 @@ export class Partitions {
       partitionEpoch: registered.partitionEpoch,
       replicas: registered.replicas,
       isr: registered.isr,
-      eligible: this.#options.metadata.eligibleBrokers(),
+      eligible: eligibleBrokers(this.#options.metadata.image),
       replicaLagTimeMaxMs: this.#options.config.get('replica.lag.time.max.ms')
     })
     const { topic, partition: index } = partition.topicPartition
-    if (!wasLeader && topic === CONSUMER_OFFSETS) this.#offsetsListener?.electPartition(index, partition)
+    if (!wasLeader && topic === CONSUMER_OFFSETS) void this.#offsetsListener?.electPartition(index, partition)
   }
 
   #resign(partition: Partition, leaderEpoch: LeaderEpoch, leaderId: number): void {
@@ -219,7 +234,7 @@ export class Partitions {
   }
 
   #eligibleChanged(): void {
-    const eligible = this.#options.metadata.eligibleBrokers()
+    const eligible = eligibleBrokers(this.#options.metadata.image)
     for (const partition of this.all()) partition.brokersChanged(eligible)
   }
 
@@ -240,4 +255,13 @@ export class Partitions {
       partition.configured(config.get('replica.lag.time.max.ms'))
     }
   }
+}
+
+/** Broker epochs of the brokers that may be in sync: registered, not fenced, not stopping (KIP-903). */
+function eligibleBrokers(image: MetadataImage): ReadonlyMap<number, number> {
+  const eligible = new Map<number, number>()
+  for (const broker of image.brokers.values()) {
+    if (!broker.fenced && !broker.inControlledShutdown) eligible.set(broker.brokerId, broker.brokerEpoch)
+  }
+  return eligible
 }

@@ -50,7 +50,8 @@ function importsOf(text: string): Import[] {
   for (const match of text.matchAll(/^\s*(import|export)\s+(type\s)?[^'"()]*?from\s+'([^']+)'/gm)) {
     found.push({ from: match[3] as string, typeOnly: match[2] !== undefined })
   }
-  for (const match of text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)) found.push({ from: match[1] as string, typeOnly: false })
+  for (const match of text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g))
+    found.push({ from: match[1] as string, typeOnly: false })
   for (const match of text.matchAll(/^import\s+'([^']+)'/gm)) found.push({ from: match[1] as string, typeOnly: false })
   return found
 }
@@ -88,7 +89,9 @@ const rooms: Rule = tree =>
 /** Groups, transactions and shares are pure but for the files that perform their I/O. */
 const pureMachines: Rule = tree =>
   sources(tree)
-    .filter(([path]) => /^broker\/(groups|transactions|shares)\//.test(path) && !/\/(shard|coordinator)\.ts$/.test(path))
+    .filter(
+      ([path]) => /^broker\/(groups|transactions|shares)\//.test(path) && !/\/(shard|coordinator)\.ts$/.test(path)
+    )
     .flatMap(([path, text]) =>
       importsOf(text)
         .filter(each => each.from.startsWith('.') && !each.typeOnly)
@@ -99,16 +102,21 @@ const pureMachines: Rule = tree =>
 
 const noHiddenTime: Rule = tree =>
   sources(tree)
-    .filter(([path]) => /^(protocol|storage|replication|broker\/groups)\//.test(path) && path !== 'storage/files-node.ts')
+    .filter(
+      ([path]) => /^(protocol|storage|replication|broker\/groups)\//.test(path) && path !== 'storage/files-node.ts'
+    )
     .flatMap(([path, text]) =>
       text
         .split('\n')
         .map((line, index) => [line.replace(/\/\/.*|^\s*\*.*/g, ''), index + 1] as const)
-        .filter(([line]) => /\b(Date\.now|Math\.random|performance\.now|setTimeout|setInterval)\b|new Date\(\)/.test(line))
+        .filter(([line]) =>
+          /\b(Date\.now|Math\.random|performance\.now|setTimeout|setInterval)\b|new Date\(\)/.test(line)
+        )
         .map(([, number]) => `${path}:${number} takes time or chance from the process`)
     )
 
-const names: Rule = tree => [...tree.keys()].filter(path => VAGUE.test(path)).map(path => `${path} has a name that says nothing`)
+const names: Rule = tree =>
+  [...tree.keys()].filter(path => VAGUE.test(path)).map(path => `${path} has a name that says nothing`)
 
 const sizes: Rule = tree =>
   sources(tree)
@@ -133,7 +141,9 @@ const leftovers: Rule = tree =>
 
 const readmes: Rule = tree =>
   FOLDERS.filter(folder => [...tree.keys()].some(path => path.startsWith(`${folder}/`)))
-    .filter(folder => !tree.has(`${folder}/README.md`) || (tree.get(`${folder}/README.md`) as string).split('\n').length > 61)
+    .filter(
+      folder => !tree.has(`${folder}/README.md`) || (tree.get(`${folder}/README.md`) as string).split('\n').length > 61
+    )
     .map(folder => `${folder}/README.md is missing or longer than 60 lines`)
 
 const codeOnlyInFolders: Rule = tree =>

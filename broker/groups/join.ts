@@ -188,10 +188,12 @@ function rejoin(turn: Turn, input: Join, member: Member, reason: string): void {
 }
 
 function updateAndPark(turn: Turn, input: Join, member: Member): void {
-  const { request, token } = input
+  const { request, token, client } = input
   setProtocols(turn.group, member, kept(request.protocols))
   member.rebalanceTimeoutMs = effectiveRebalanceTimeoutMs(request)
   member.sessionTimeoutMs = request.sessionTimeoutMs
+  member.clientId = client.clientId
+  member.clientHost = client.clientHost
   parkJoin(turn, member, token, ErrorCode.REBALANCE_IN_PROGRESS)
 }
 

@@ -54,6 +54,8 @@ export type ShardStatus = 'loading' | 'active' | 'failed' | 'closed'
 const RECORDS_PER_SNAPSHOT = 20_000
 /** Tombstones of one batch, so that a batch stays far below max.message.bytes. */
 const TOMBSTONES_PER_BATCH = 2_000
+/** Groups that are looked at in one turn of the event loop. */
+const GROUPS_PER_SLICE = 256
 /** A timer later than this says that the process stood still. */
 const STALL_MS = 100
 
@@ -89,6 +91,7 @@ export class GroupShard {
     const endOffset = log.logEndOffset
     try {
       const read = await this.#readState(endOffset)
+      await this.#makeLiveGroups()
       await untilCommitted(log, endOffset)
       if (this.status !== 'loading') return
       this.#activate()
@@ -96,7 +99,7 @@ export class GroupShard {
       const tookMs = Math.round(clock.monotonicMs() - beganMs)
       if (endOffset > 0) logger.info({ partition: index, groups, ...read, tookMs }, 'groups loaded')
     } catch (error) {
-      if (this.status !== 'loading') return
+      if (this.status === 'closed') return
       this.status = 'failed'
       logger.error({ partition: index, err: error }, 'groups could not be loaded')
     }
@@ -188,7 +191,7 @@ export class GroupShard {
       const isOver = allExpired && (!group || (group.state === 'Empty' && group.pendingJoins.size === 0))
       if (isOver) await this.#bury(records, group ?? null, groupId)
       else await this.#appendAll(records)
-      if (++inSlice % 256 === 0) await new Promise<void>(resolve => clock.endOfTurn(resolve))
+      if (++inSlice % GROUPS_PER_SLICE === 0) await new Promise<void>(resolve => clock.endOfTurn(resolve))
     }
   }
 
@@ -224,6 +227,15 @@ export class GroupShard {
     return { snapshotOffset: loaded?.offset ?? -1, records, unknown }
   }
 
+  async #makeLiveGroups(): Promise<void> {
+    const { clock } = this.#parts
+    for (const [groupId, stored] of this.#state.metadata) {
+      if (this.#state.foreign.has(groupId)) continue
+      this.#live.set(groupId, groupFrom(groupId, stored))
+      if (this.#live.size % GROUPS_PER_SLICE === 0) await new Promise<void>(resolve => clock.endOfTurn(resolve))
+    }
+  }
+
   #activate(): void {
     const { log, logger, index } = this.#parts
     for (const [groupId, protocol] of this.#state.foreign) {
@@ -247,12 +259,7 @@ export class GroupShard {
     )
     this.#stopListening = log.onHighWatermark(() => this.#machine?.advance())
     this.status = 'active'
-    for (const [groupId, stored] of this.#state.metadata) {
-      if (this.#state.foreign.has(groupId)) continue
-      const group = groupFrom(groupId, stored)
-      this.#live.set(groupId, group)
-      this.#run(group, { kind: 'loaded' })
-    }
+    for (const group of [...this.#live.values()]) this.#run(group, { kind: 'loaded' })
   }
 
   #append(records: readonly GroupRecord[]): Offset {

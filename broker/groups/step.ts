@@ -138,5 +138,5 @@ function onResigned(turn: Turn, errorCode: number): void {
   }
   group.stores.clear()
   group.checkAtMs = Infinity
-  changeState(turn, 'Dead', 'this broker coordinates the group no longer')
+  group.state = 'Dead'
 }

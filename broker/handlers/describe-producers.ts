@@ -19,10 +19,10 @@ function describe(topic: string, index: number, services: Services) {
   if (located.partition === null) {
     return { errorCode: located.errorCode, errorMessage: errorMessage(located.errorCode) }
   }
-  const activeProducers = [...located.partition.log.producers.active()].map(each => ({
+  const activeProducers = [...located.partition.log.producers.all()].map(each => ({
     producerId: each.producerId,
     producerEpoch: each.producerEpoch,
-    lastSequence: each.lastSequence,
+    lastSequence: each.batches.at(-1)?.lastSequence ?? -1,
     lastTimestamp: each.lastTimestamp,
     coordinatorEpoch: each.coordinatorEpoch,
     currentTxnStartOffset: each.currentTxnFirstOffset

@@ -143,6 +143,7 @@ function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: b
     return failed(ErrorCode.OFFSET_OUT_OF_RANGE, leaderId, leaderEpoch)
   }
   const diverging = divergence(target, partition)
+  if (diverging === 'unknown') return failed(ErrorCode.OFFSET_OUT_OF_RANGE, leaderId, leaderEpoch)
   if (diverging || fetchOffset >= upto || (left <= 0 && !minOneMessage)) {
     return resultOf(partition, leaderId, EMPTY, 0, diverging)
   }
@@ -164,12 +165,15 @@ function readableEnd({ request }: Work, partition: Partition): number {
   return request.isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark
 }
 
-/** A fetcher whose last batch is of an epoch that ended earlier here has records that were never committed (KIP-320). */
-function divergence(target: FetchTarget, partition: Partition): { epoch: number; endOffset: number } | null {
+/** A fetcher whose last batch is of an epoch that ended earlier here has records that were never committed (KIP-320).
+ *  'unknown': this log has no such epoch, which is answered as an offset out of range (Partition.scala, readRecords). */
+function divergence(target: FetchTarget, partition: Partition): Result['divergingEpoch'] | 'unknown' {
   if (target.lastFetchedEpoch < 0) return null
   const found = partition.log.epochs.endOffsetFor(target.lastFetchedEpoch, partition.logEndOffset)
-  if (found.epoch < target.lastFetchedEpoch || found.endOffset < target.fetchOffset) return found
-  return null
+  const { leaderEpoch, endOffset } = found
+  if (leaderEpoch < 0 || endOffset < 0) return 'unknown'
+  const diverges = leaderEpoch < target.lastFetchedEpoch || endOffset < target.fetchOffset
+  return diverges ? { epoch: leaderEpoch, endOffset } : null
 }
 
 function resultOf(

@@ -105,5 +105,5 @@ function visibleEnd(partition: Partition, { replicaId, isolationLevel }: Request
 }
 
 function at(partition: Partition, offset: number): Found {
-  return { timestamp: -1, offset, leaderEpoch: partition.log.epochs.epochAt(offset) ?? -1 }
+  return { timestamp: -1, offset, leaderEpoch: partition.log.epochs.epochForOffset(offset) ?? -1 }
 }

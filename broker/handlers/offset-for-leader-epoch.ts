@@ -23,6 +23,6 @@ function answerOne(
   const wrongEpoch = epochError(asked.currentLeaderEpoch, located.leaderEpoch)
   if (wrongEpoch !== ErrorCode.NONE) return { errorCode: wrongEpoch }
   const { log } = located.partition
-  const { epoch, endOffset } = log.epochs.endOffsetFor(asked.leaderEpoch, log.logEndOffset)
-  return { errorCode: ErrorCode.NONE, leaderEpoch: epoch, endOffset }
+  const { leaderEpoch, endOffset } = log.epochs.endOffsetFor(asked.leaderEpoch, log.logEndOffset)
+  return { errorCode: ErrorCode.NONE, leaderEpoch, endOffset }
 }

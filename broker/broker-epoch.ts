@@ -1,0 +1,24 @@
+// The epoch of this broker's registration, kept between lives (KIP-966): a broker that can say it after a crash has lost
+// nothing that it had acknowledged, and keeps its place among the eligible leaders. Said only where that is so.
+import path from 'node:path'
+import type { Catalog } from '../storage/catalog.ts'
+import type { Files } from '../storage/files.ts'
+
+const FILE = 'moldau-broker-epoch'
+const UNKNOWN = -1
+
+export async function storeBrokerEpoch(files: Files, directory: string, brokerEpoch: number): Promise<void> {
+  await files.writeFileAtomically(path.join(directory, FILE), Buffer.from(`${brokerEpoch}\n`), true)
+}
+
+/**
+ * To be asked once every log is open. After an orderly stop the epoch is known. After a crash it counts only under
+ * group commit, where acknowledged means synced, and only if recovery found everything that was recorded as synced.
+ */
+export async function previousBrokerEpoch(files: Files, catalog: Catalog, isSyncedBeforeAck: boolean): Promise<number> {
+  if (catalog.cleanShutdown !== null) return catalog.cleanShutdown.brokerEpoch
+  if (!isSyncedBeforeAck || catalog.refusals().size > 0 || catalog.hadSuspects) return UNKNOWN
+  const bytes = await files.readFile(path.join(catalog.directory, FILE))
+  const epoch = Number(bytes?.toString('latin1').trim() || Number.NaN)
+  return Number.isSafeInteger(epoch) ? epoch : UNKNOWN
+}

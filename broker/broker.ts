@@ -1,0 +1,233 @@
+// One broker, built from its parts and started in the order in which they lean on each other: listening sockets first
+// (requests wait), then the disk, the metadata log, the partitions, the group coordinator, and last the registration
+// that lets clients in. It stops in the reverse order, and finishes what it accepted.
+import type { MoldauError } from '../protocol/failure.ts'
+import type { Catalog } from '../storage/catalog.ts'
+import type { Files } from '../storage/files.ts'
+import { NodeFiles } from '../storage/files-node.ts'
+import { previousBrokerEpoch, storeBrokerEpoch } from './broker-epoch.ts'
+import { advertised, type BoundListener, connectionsPerIp, endpointsFor } from './broker-settings.ts'
+import { type Clock, type Random, systemClock, systemRandom } from './clock.ts'
+import type { BrokerConfig } from './config.ts'
+import type { Controller } from './controller.ts'
+import { openController } from './controller-open.ts'
+import { followDynamicConfig } from './dynamic-config.ts'
+import { FetchSessions } from './fetch-sessions.ts'
+import type { GroupCoordinator } from './groups/coordinator.ts'
+import { coordinateGroups } from './groups-setup.ts'
+import { HANDLERS } from './handlers/index.ts'
+import type { Logger } from './log.ts'
+import type { OnFrame } from './net/connection.ts'
+import { Dispatch } from './net/dispatch.ts'
+import { Listeners } from './net/listener.ts'
+import { Partitions } from './partitions.ts'
+import { ProducerIds } from './producer-ids.ts'
+import { Registration } from './registration.ts'
+import type { Services } from './services.ts'
+import { openCatalog } from './storage-setup.ts'
+
+export interface BrokerOptions {
+  readonly config: BrokerConfig
+  readonly log: Logger
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly files?: Files
+  /** The broker cannot go on (its only log directory failed): one clear reason; the owner of the process ends it. */
+  readonly onFatal: (reason: MoldauError) => void
+}
+
+export interface Broker {
+  readonly clusterId: string
+  readonly dataDirectory: string
+  readonly listeners: readonly BoundListener[]
+  readonly services: Services
+  readonly isReady: boolean
+  stop(): Promise<void>
+}
+
+export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  const parts = { clock: systemClock, random: systemRandom, files: new NodeFiles(), ...options }
+  const gate = new Gate()
+  const listeners = openListeners(parts, gate)
+  try {
+    const bound = await listenOn(listeners, parts.config)
+    const running = await startBehind(parts, bound)
+    gate.open(new Dispatch(running.services, HANDLERS))
+    return brokerOf(parts, listeners, bound, running)
+  } catch (error) {
+    await listeners.close()
+    throw error
+  }
+}
+
+type Parts = Required<BrokerOptions>
+
+/** Holds back requests that come in while the broker starts. */
+class Gate {
+  #dispatch: Dispatch | null = null
+  #opened = (_: Dispatch): void => {}
+  readonly #opening = new Promise<Dispatch>(resolve => {
+    this.#opened = resolve
+  })
+
+  get isOpen(): boolean {
+    return this.#dispatch !== null
+  }
+
+  open(dispatch: Dispatch): void {
+    this.#dispatch = dispatch
+    this.#opened(dispatch)
+  }
+
+  readonly onFrame: OnFrame = (frame, connection) =>
+    this.#dispatch
+      ? this.#dispatch.handle(frame, connection)
+      : this.#opening.then(dispatch => dispatch.handle(frame, connection))
+}
+
+function openListeners({ config, clock, log }: Parts, gate: Gate): Listeners {
+  return new Listeners({
+    clock,
+    log,
+    onFrame: gate.onFrame,
+    limits: {
+      maxFrameBytes: () => config.get('socket.request.max.bytes'),
+      maxConnections: () => config.get('max.connections'),
+      maxConnectionsPerIp: address => connectionsPerIp(config, address),
+      maxIdleMs: () => config.get('connections.max.idle.ms')
+    }
+  })
+}
+
+async function listenOn(listeners: Listeners, config: BrokerConfig): Promise<BoundListener[]> {
+  const bound: BoundListener[] = []
+  for (const each of config.listeners) {
+    bound.push({ name: each.name, host: each.host, port: await listeners.listen(each), isController: each.controller })
+  }
+  return bound
+}
+
+/** What runs behind the sockets. */
+interface Running {
+  readonly services: Services
+  readonly catalog: Catalog
+  readonly controller: Controller
+  readonly partitions: Partitions
+  readonly groups: GroupCoordinator
+  readonly registration: Registration
+}
+
+async function startBehind(parts: Parts, bound: readonly BoundListener[]): Promise<Running> {
+  const { log, onFatal } = parts
+  let running: Running | null = null
+  const catalog = await openCatalog({
+    ...parts,
+    onOffline: error => {
+      running?.partitions.storageFailed()
+      onFatal(error)
+    }
+  })
+  try {
+    running = await assemble(parts, catalog, bound)
+    await enter(parts, running)
+    return running
+  } catch (error) {
+    running?.controller.stop()
+    await catalog.close({ brokerEpoch: -1 }).catch(closing => log.error({ err: closing }, 'close-failed'))
+    throw error
+  }
+}
+
+async function assemble(parts: Parts, catalog: Catalog, bound: readonly BoundListener[]): Promise<Running> {
+  const { config, clock, random, log, files } = parts
+  const { nodeId } = config
+  const { clusterId } = catalog
+  const incarnationId = random.uuid()
+  const settled = (): Promise<void> => partitions.settled()
+  const controllerEndPoints = endpointsFor(bound.filter(each => each.isController))
+  const controller = await openController({
+    ...{ catalog, files, nodeId, config, clock, random, logger: log, incarnationId, controllerEndPoints, settled }
+  })
+  const { metadata } = controller
+  followDynamicConfig(config, metadata, log)
+  const partitions = new Partitions({ nodeId, catalog, metadata, config, clock, log })
+  const groups = coordinateGroups({ config, clock, random, log, metadata, partitions, snapshots: catalog.snapshots })
+  const registration = new Registration({
+    ...{ controller, nodeId, clusterId, incarnationId, clock, logger: log },
+    endpoints: advertised(config, bound),
+    rack: config.get('broker.rack'),
+    logDirs: [catalog.directoryId],
+    previousBrokerEpoch: () =>
+      previousBrokerEpoch(files, catalog, config.get('moldau.log.flush.policy') === 'group-commit'),
+    heartbeatIntervalMs: () => config.get('broker.heartbeat.interval.ms'),
+    onRegistered: brokerEpoch => storeBrokerEpoch(files, catalog.directory, brokerEpoch)
+  })
+  const fetchSessions = new FetchSessions(
+    () => config.get('max.incremental.fetch.session.cache.slots'),
+    () => 1 + random.below(2 ** 31 - 1)
+  )
+  const producerIds = new ProducerIds(() => controller.allocateProducerIds(nodeId, registration.brokerEpoch))
+  const services: Services = {
+    ...{
+      nodeId,
+      clusterId,
+      config,
+      clock,
+      random,
+      log,
+      metadata,
+      controller,
+      partitions,
+      catalog,
+      fetchSessions,
+      groups,
+      producerIds
+    }
+  }
+  return { services, catalog, controller, partitions, groups, registration }
+}
+
+/** From the metadata log to the first client: every log is open before this life is registered, and only then leads. */
+async function enter({ log }: Parts, running: Running): Promise<void> {
+  const { catalog, controller, partitions, registration } = running
+  await controller.start()
+  await partitions.settled()
+  await catalog.setAsideStrays()
+  await registration.register()
+  partitions.allowLeading()
+  await registration.unfence()
+  await partitions.settled()
+  log.info(
+    { nodeId: running.services.nodeId, clusterId: catalog.clusterId, directory: catalog.directory },
+    'broker-started'
+  )
+}
+
+function brokerOf(parts: Parts, listeners: Listeners, bound: readonly BoundListener[], running: Running): Broker {
+  const { catalog, controller, partitions, groups, registration, services } = running
+  let stopping: Promise<void> | null = null
+  const stop = async (): Promise<void> => {
+    // Parked requests are answered while the sockets drain, so nobody waits for a time-out.
+    const drained = listeners.close()
+    await groups.close()
+    await drained
+    await registration.stop()
+    await partitions.stop()
+    controller.stop()
+    await catalog.close({ brokerEpoch: registration.brokerEpoch })
+    parts.log.info({ nodeId: services.nodeId }, 'broker-stopped')
+  }
+  return {
+    clusterId: catalog.clusterId,
+    dataDirectory: catalog.directory,
+    listeners: bound.filter(each => !each.isController),
+    services,
+    get isReady() {
+      return stopping === null && !catalog.isOffline
+    },
+    stop: () => {
+      stopping ??= stop()
+      return stopping
+    }
+  }
+}

@@ -1,0 +1,63 @@
+// The group coordinator in this broker: built from its settings and clock, told of the partitions of
+// `__consumer_offsets` that the broker leads, and given each of their logs as a coordinator sees it.
+import type { SnapshotCache } from '../storage/snapshot-cache.ts'
+import type { Clock, Random } from './clock.ts'
+import type { BrokerConfig } from './config.ts'
+import { GroupCoordinator } from './groups/coordinator.ts'
+import { type CoordinatorLog, groupSettings } from './groups/ports.ts'
+import type { Logger } from './log.ts'
+import type { MetadataCache } from './metadata-cache.ts'
+import type { Partition } from './partition.ts'
+import { CONSUMER_OFFSETS, type Partitions } from './partitions.ts'
+
+export interface GroupParts {
+  readonly config: BrokerConfig
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly metadata: MetadataCache
+  readonly partitions: Partitions
+  readonly snapshots: SnapshotCache
+}
+
+export function coordinateGroups(parts: GroupParts): GroupCoordinator {
+  const { config, clock, random, log, metadata, partitions, snapshots } = parts
+  const coordinator = new GroupCoordinator({
+    settings: groupSettings(key => config.get(key)),
+    clock,
+    random,
+    logger: log,
+    snapshots,
+    numPartitions: () => metadata.image.topicsByName.get(CONSUMER_OFFSETS)?.partitions.length ?? 0
+  })
+  partitions.onOffsetsPartitions({
+    electPartition: (index, partition) => coordinator.electPartition(index, logOf(partition)),
+    resignPartition: index => coordinator.resignPartition(index),
+    forgetTopics: names => coordinator.forgetTopics(names)
+  })
+  return coordinator
+}
+
+function logOf(partition: Partition): CoordinatorLog {
+  return {
+    append: batch => partition.append(batch),
+    get logStartOffset() {
+      return partition.logStartOffset
+    },
+    get logEndOffset() {
+      return partition.logEndOffset
+    },
+    get highWatermark() {
+      return partition.highWatermark
+    },
+    get leaderEpoch() {
+      return partition.leaderEpoch
+    },
+    onHighWatermark: fn => partition.onHighWatermark(fn),
+    batches: (from, upto) => partition.batches(from, upto),
+    holds: (offset, leaderEpoch) =>
+      offset >= partition.logStartOffset &&
+      offset <= partition.logEndOffset &&
+      (offset === 0 || partition.log.epochs.epochForOffset(offset - 1) === leaderEpoch)
+  }
+}

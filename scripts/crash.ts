@@ -1,0 +1,25 @@
+// Tells life stories of a log on the disk that crashes (test/storage/crash-run.ts), as many as wanted, or one again.
+// node build/scripts/crash.js --seeds 10000 | --seed 4711
+import { parseArgs } from 'node:util'
+import { crashRun } from '../test/storage/crash-run.ts'
+
+const { values } = parseArgs({
+  options: { seeds: { type: 'string' }, seed: { type: 'string' }, from: { type: 'string' } }
+})
+
+if (values.seed !== undefined) console.log(await crashRun(Number(values.seed)))
+else await many(Number(values.from ?? 1), Number(values.seeds ?? 10000))
+
+async function many(from: number, count: number): Promise<void> {
+  const broken: number[] = []
+  for (let seed = from; seed < from + count; seed++) {
+    try {
+      await crashRun(seed)
+    } catch (error) {
+      broken.push(seed)
+      console.log(`seed ${seed}: ${(error as Error).message.split('\n')[0]}`)
+    }
+  }
+  console.log(`${count} seeds, ${broken.length} broken`)
+  if (broken.length > 0) process.exitCode = 1
+}
