@@ -7,7 +7,7 @@ import { isFailure, MoldauError } from '../protocol/failure.ts'
 import type { Offset, TopicPartition, Uuid } from '../protocol/types.ts'
 import { CatalogFiles } from './catalog-files.ts'
 import type { CatalogOptions } from './catalog-options.ts'
-import { formatPartitionMetadata, PARTITION_METADATA, parsePartitionMetadata } from './checkpoints.ts'
+import { readTopicId, writeTopicId } from './checkpoints.ts'
 import { Deletions } from './deletions.ts'
 import { DiskSpace } from './disk-space.ts'
 import type { DiskUsage } from './files.ts'
@@ -246,7 +246,8 @@ export class Catalog {
   }
 
   async #closeLogs(): Promise<void> {
-    const closing = [...this.#logs.values()].map(log => this.#slots.run(() => log.close()))
+    const close = async (log: Log) => await (isWrittenDown(log) ? log.discard() : log.close())
+    const closing = [...this.#logs.values()].map(log => this.#slots.run(() => close(log)))
     for (const each of await Promise.allSettled(closing)) if (each.status === 'rejected') throw each.reason
   }
 
@@ -280,21 +281,14 @@ export class Catalog {
     this.#o.onEvent('error', 'log-corrupt', { directory: path.join(this.directory, name), err: error })
   }
 
-  /** Null where an older Kafka, or a crash, has left none. */
   async #topicIdIn(directory: string, name: string): Promise<Uuid | null> {
     const open = this.#logs.get(name)
-    if (open) return open.topicId
-    const file = path.join(directory, PARTITION_METADATA)
-    const bytes = await this.#o.files.readFile(file)
-    return bytes === null || bytes.length === 0 ? null : parsePartitionMetadata(bytes.toString('utf8'), file)
+    return open ? open.topicId : await readTopicId(this.#o.files, directory)
   }
 
   async #make(directory: string, topicId: Uuid | null): Promise<void> {
     await this.#o.files.mkdir(directory)
-    if (topicId !== null) {
-      const file = path.join(directory, PARTITION_METADATA)
-      await this.#o.files.writeFileAtomically(file, Buffer.from(formatPartitionMetadata(topicId)))
-    }
+    if (topicId !== null) await writeTopicId(this.#o.files, directory, topicId)
     await this.#files.syncDirectory()
   }
 
@@ -389,6 +383,12 @@ export class Catalog {
     done.then(forget, forget)
     return done
   }
+}
+
+/** Nothing came since the last checkpoint. An epoch that began at the very end is not in the file then; the next leader's
+ *  epoch begins there too and takes its place (LeaderEpochFileCache.assign). */
+function isWrittenDown(log: Log): boolean {
+  return !log.isOffline && log.recoveryPoint === log.logEndOffset && log.snapshots.offsets.includes(log.logEndOffset)
 }
 
 function asFailure(error: unknown): MoldauError {

@@ -1,6 +1,7 @@
 // The small files of a log directory and of its partitions, text to objects and back: offset checkpoints
 // (CheckpointFile.java), meta.properties, partition.metadata, .kafka_cleanshutdown. Written whole or not at all; what
 // does not parse is an ERR_STORAGE that names file and line, and the caller decides what it may be taken for.
+import path from 'node:path'
 import { MoldauError } from '../protocol/failure.ts'
 import type { Offset, TopicPartition, Uuid } from '../protocol/types.ts'
 import type { Files } from './files.ts'
@@ -110,6 +111,18 @@ export function parsePartitionMetadata(text: string, file: string): Uuid {
   const topicId = /^topic_id: (\S+)$/.exec(second ?? '')?.[1]
   if (topicId === undefined || !UUID.test(topicId)) throw malformed(file, 2, 'a topic_id was expected')
   return topicId
+}
+
+/** Null where an older Kafka, or a crash, has left none in a partition's directory. */
+export async function readTopicId(files: Files, directory: string): Promise<Uuid | null> {
+  const file = path.join(directory, PARTITION_METADATA)
+  const bytes = await files.readFile(file)
+  return bytes === null || bytes.length === 0 ? null : parsePartitionMetadata(bytes.toString('utf8'), file)
+}
+
+export function writeTopicId(files: Files, directory: string, topicId: Uuid): Promise<void> {
+  const file = path.join(directory, PARTITION_METADATA)
+  return files.writeFileAtomically(file, Buffer.from(formatPartitionMetadata(topicId)))
 }
 
 export function formatCleanShutdown(brokerEpoch: number): string {
