@@ -35,15 +35,10 @@ export class MetadataImage {
   readonly acls = new Map<Uuid, Readonly<RecordOfType<'AccessControlEntryRecord'>>>()
   readonly delegationTokens = new Map<string, Readonly<RecordOfType<'DelegationTokenRecord'>>>()
   readonly #configs = new Map<string, ConfigResource & { readonly values: Map<string, string> }>()
-  /** The last block of producer ids that was handed out; null before the first. */
-  producerIds: Readonly<RecordOfType<'ProducerIdsRecord'>> | null = null
+  /** The first producer id that nobody was given. */
+  nextProducerId = 0
   /** Records of a metadata transaction that has not ended (KIP-868): they count from its end on. */
   #transaction: MetadataRecord[] | null = null
-
-  /** The first producer id that nobody was given. */
-  get nextProducerId(): number {
-    return this.producerIds?.nextProducerId ?? 0
-  }
 
   get metadataVersion(): number {
     return this.features.get('metadata.version') ?? 0
@@ -83,7 +78,7 @@ export class MetadataImage {
     for (const [key, credential] of this.scramCredentials) copy.scramCredentials.set(key, credential)
     for (const [id, acl] of this.acls) copy.acls.set(id, acl)
     for (const [id, token] of this.delegationTokens) copy.delegationTokens.set(id, token)
-    copy.producerIds = this.producerIds
+    copy.nextProducerId = this.nextProducerId
     copy.#transaction = this.#transaction && [...this.#transaction]
     return copy
   }
@@ -117,7 +112,10 @@ export class MetadataImage {
     for (const { entity, values } of this.clientQuotas.values()) {
       for (const [key, value] of values) yield recordAt(at, 'ClientQuotaRecord', { entity, key, value, remove: false })
     }
-    if (this.producerIds) yield recordAt(at, 'ProducerIdsRecord', this.producerIds)
+    // Whose block was the last matters to nobody (ProducerIdsImage.java).
+    const { nextProducerId } = this
+    const nobody = { brokerId: -1, brokerEpoch: -1 }
+    if (nextProducerId > 0) yield recordAt(at, 'ProducerIdsRecord', { ...nobody, nextProducerId })
     for (const acl of this.acls.values()) yield recordAt(at, 'AccessControlEntryRecord', acl)
     for (const credential of this.scramCredentials.values()) yield recordAt(at, 'UserScramCredentialRecord', credential)
     for (const token of this.delegationTokens.values()) yield recordAt(at, 'DelegationTokenRecord', token)
@@ -156,7 +154,7 @@ export class MetadataImage {
         this.#applyQuota(entry.record, delta)
         return
       case 'ProducerIdsRecord':
-        this.producerIds = entry.record
+        this.nextProducerId = entry.record.nextProducerId
         delta.producerIdsChanged = true
         return
       case 'UserScramCredentialRecord':
