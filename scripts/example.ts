@@ -30,15 +30,17 @@ async function produceOrders(): Promise<void> {
   await producer.connect()
   await producer.send({ topic: 'orders', messages: orders })
   await producer.disconnect()
-  say(`produced ${orders.length} orders of 4 customers\n`)
+  say(`produced ${orders.length} orders of 4 customers`)
 }
 
 /** Three consumers of one group: each gets one partition, each order reaches one of them. */
 async function consumeInAGroup(): Promise<void> {
-  const consumers = [1, 2, 3].map(() => kafka.consumer({ groupId: 'billing', rebalanceTimeout: 5_000 }))
-  const read = new Map<number, string[]>()
+  const consumers = [1, 2, 3].map(() =>
+    kafka.consumer({ groupId: 'billing', heartbeatInterval: 300, maxWaitTimeInMs: 200 })
+  )
+  const read = new Map<number, string[]>([0, 1, 2].map(partition => [partition, []]))
   let settle = (): void => {}
-  const done = new Promise<void>(resolve => {
+  const everyOrderIsRead = new Promise<void>(resolve => {
     settle = resolve
   })
   const isBalanced = allAssigned(consumers)
@@ -47,18 +49,16 @@ async function consumeInAGroup(): Promise<void> {
     await consumer.subscribe({ topic: 'orders', fromBeginning: true })
     await consumer.run({
       eachMessage: async ({ partition, message }) => {
-        await isBalanced
-        read.set(partition, [...new Set([...(read.get(partition) ?? []), String(message.value)])])
+        read.get(partition)?.push(String(message.value))
         if ([...read.values()].flat().length === orders.length) settle()
       }
     })
   }
   await isBalanced
   say('three consumers of the group billing have one partition each')
-  await done
-  for (const [partition, values] of [...read].sort(([a], [b]) => a - b)) {
-    say(`  the consumer of partition ${partition} read ${values.join(', ')}`)
-  }
+  await produceOrders()
+  await everyOrderIsRead
+  for (const [partition, values] of read) say(`  the consumer of partition ${partition} read ${values.join(', ')}`)
   await Promise.all(consumers.map(consumer => consumer.disconnect()))
 }
 
@@ -77,7 +77,7 @@ function allAssigned(consumers: readonly ReturnType<typeof kafka.consumer>[]): P
 
 /** Reads one partition from an offset to its end. */
 async function replay(partition: number, offset: string, endOffset: number): Promise<string[]> {
-  const consumer = kafka.consumer({ groupId: `replay-${partition}-${offset}` })
+  const consumer = kafka.consumer({ groupId: `replay-${partition}-${offset}`, maxWaitTimeInMs: 200 })
   const read: string[] = []
   await consumer.connect()
   await consumer.subscribe({ topic: 'orders', fromBeginning: true })
@@ -116,7 +116,6 @@ async function replayAll(): Promise<void> {
 }
 
 await createTopic()
-await produceOrders()
 await consumeInAGroup()
 await replayAll()
 await own?.stop()
