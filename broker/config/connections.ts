@@ -22,7 +22,10 @@ export const connectionsSettings = {
   'early.start.listeners': list(null, 'Listeners that open before the node has joined its cluster.', {
     ignored: 'here all listeners open at the same time'
   }),
-  'socket.listen.backlog.size': int(50, 'How many connections may wait to be accepted.', { min: 1 }),
+  'socket.listen.backlog.size': int(50, 'How many connections may wait to be accepted.', {
+    min: 1,
+    ignored: '1024 connections may wait'
+  }),
   'socket.request.max.bytes': int(104857600, 'The largest request that is taken; a larger one closes its connection.', {
     min: 1
   }),

@@ -62,6 +62,9 @@ function dataDirectory(settings: Settings): string {
 }
 
 function checkLimits(settings: Settings): void {
+  if (!settings.get('group.coordinator.rebalance.protocols').includes('classic')) {
+    fail('group.coordinator.rebalance.protocols: classic cannot be left out')
+  }
   const queued = settings.get('queued.max.request.bytes')
   const largest = settings.get('socket.request.max.bytes')
   if (queued > 0 && queued < largest) {

@@ -29,7 +29,10 @@ export const groupsSettings = {
   }),
   'offset.metadata.max.bytes': int(4096, 'The longest text that a commit may carry with an offset.'),
   'offsets.commit.timeout.ms': int(5000, 'A commit that is not on the replicas after this time fails.', { min: 1 }),
-  'offsets.load.buffer.size': int(5242880, 'Bytes that are read at a time while offsets are loaded.', { min: 1 }),
+  'offsets.load.buffer.size': int(5242880, 'Bytes that are read at a time while offsets are loaded.', {
+    min: 1,
+    ignored: 'offsets are read in pieces of their own size'
+  }),
   'offsets.retention.check.interval.ms': long(600000, 'How often expired offsets are looked for.', { min: 1 }),
   'offsets.retention.minutes': int(
     10080,
@@ -39,7 +42,7 @@ export const groupsSettings = {
   'offsets.topic.compression.codec': int(
     0,
     'Compression of the offsets topic by number: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.',
-    { min: 0, max: 4 }
+    { min: 0, max: 4, ignored: 'commits are small, and compaction keeps the newest only' }
   ),
   'offsets.topic.num.partitions': int(50, 'Partitions of the offsets topic when it is created.', { min: 1 }),
   'offsets.topic.replication.factor': short(

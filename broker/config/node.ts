@@ -8,14 +8,19 @@ export const nodeSettings = {
   'process.roles': list('broker,controller', 'What this node does: broker, controller, or both.', {
     oneOf: ['broker', 'controller']
   }),
-  'broker.heartbeat.interval.ms': int(2000, 'How often a broker reports to the controller.', { ignored: LATER.quorum }),
-  'broker.session.timeout.ms': int(9000, 'A broker that was silent this long is fenced.', { ignored: LATER.quorum }),
+  'broker.heartbeat.interval.ms': int(2000, 'How often a broker reports to the controller.'),
+  'broker.session.timeout.ms': int(9000, 'A broker that was silent this long is fenced.'),
   'initial.broker.registration.timeout.ms': int(
     60000,
-    'How long a starting broker tries to register before it gives up.'
+    'How long a starting broker tries to register before it gives up.',
+    { ignored: LATER.quorum }
   ),
   'controlled.shutdown.enable': boolean(true, 'Hand leaderships over before stopping.', { ignored: LATER.replicas }),
-  'server.max.startup.time.ms': long(NEVER, 'A start that takes longer is given up.', { min: 0, internal: true }),
+  'server.max.startup.time.ms': long(NEVER, 'A start that takes longer is given up.', {
+    min: 0,
+    internal: true,
+    ignored: 'a start is not limited in time'
+  }),
   'auto.create.topics.enable': boolean(true, 'Create a topic when a client asks for one that does not exist.'),
   'delete.topic.enable': boolean(true, 'Whether DeleteTopics works.'),
   'num.partitions': int(1, 'Partitions of a topic that is created without a count.', { min: 1 }),

@@ -70,17 +70,23 @@ export const quorumSettings = {
     min: 0,
     ignored: LATER.quorum
   }),
-  'metadata.max.retention.bytes': long(104857600, 'Bytes of metadata log and snapshots that are kept.'),
-  'metadata.max.retention.ms': long(604800000, 'How long metadata log and snapshots are kept.'),
+  'metadata.max.retention.bytes': long(104857600, 'Bytes of metadata log and snapshots that are kept.', {
+    ignored: 'the metadata log is cut behind its newest snapshot'
+  }),
+  'metadata.max.retention.ms': long(604800000, 'How long metadata log and snapshots are kept.', {
+    ignored: 'the metadata log is cut behind its newest snapshot'
+  }),
   'internal.metadata.log.segment.bytes': int(
     null,
     'Overrides metadata.log.segment.bytes in tests, without its lower limit.',
     { internal: true }
   ),
   'internal.metadata.max.batch.size.in.bytes': int(8388608, 'The largest batch of metadata records.', {
-    internal: true
+    internal: true,
+    ignored: '8 MiB, as its default'
   }),
   'internal.metadata.delete.delay.millis': long(60000, 'A deleted file of the metadata log stays this long.', {
-    internal: true
+    internal: true,
+    ignored: 'log.segment.delete.delay.ms holds for all logs'
   })
 }

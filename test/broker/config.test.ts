@@ -267,6 +267,7 @@ test('what is not built yet is refused in clear words', async t => {
     ['authorizer.class.name=org.Acl', /ACLs are not built yet/],
     ['listeners=SSL://:9093', /SSL speaks SSL; only PLAINTEXT is built yet/],
     ['queued.max.request.bytes=10', /must be at least socket\.request\.max\.bytes/],
+    ['group.coordinator.rebalance.protocols=consumer', /classic cannot be left out/],
     ['group.min.session.timeout.ms=1800001', /must not be above group\.max/]
   ]
   for (const [set, message] of refusals)
