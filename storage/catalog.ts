@@ -132,7 +132,7 @@ export class Catalog {
     for (const name of names) {
       const parsed = parseDirectoryName(name)
       if (parsed?.fate === 'delete') this.#deletions.schedule(path.join(this.#home.path, name), 0)
-      else if (parsed?.fate === null && parsed.topic !== METADATA_TOPIC) unclaimed.add(name)
+      else if (parsed?.fate === null) unclaimed.add(name)
     }
     this.#files.retain(unclaimed)
     return unclaimed
@@ -215,6 +215,7 @@ export class Catalog {
   async setAsideStrays(): Promise<void> {
     for (const name of [...this.#unclaimed]) {
       const stray = parseDirectoryName(name) as TopicPartition
+      if (stray.topic === METADATA_TOPIC) continue
       await this.#after(name, async () => {
         if (this.#unclaimed.has(name)) await this.#retire(stray, 'stray')
       })
@@ -241,7 +242,8 @@ export class Catalog {
 
   /** The next start takes the recovery points for the ends of the logs: only where each was opened, or was clean before. */
   #mayCallItClean(): boolean {
-    const allWereSeen = this.cleanShutdown !== null || this.#unclaimed.size === 0
+    const unseen = [...this.#unclaimed].filter(name => parseDirectoryName(name)?.topic !== METADATA_TOPIC)
+    const allWereSeen = this.cleanShutdown !== null || unseen.length === 0
     return this.#refused.size === 0 && this.#suspects.all.length === 0 && allWereSeen
   }
 
@@ -311,7 +313,7 @@ export class Catalog {
       topicId,
       config,
       producerIdExpirationMs: this.#o.settings.producerIdExpirationMs,
-      cleanShutdown: wasClean,
+      cleanShutdown: this.cleanShutdown !== null && !isNew,
       isSuspect: this.#suspects.has(name),
       isUrgent: isMetadata,
       onFailure: failure => void this.#logFailed(topicPartition, failure),

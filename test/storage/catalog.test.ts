@@ -392,6 +392,24 @@ test('below the reserve clients are refused, others are not, and it clears by it
   await catalog.close({ brokerEpoch: 1 })
 })
 
+test('the metadata log is a log of the catalog too, and never a stray', async t => {
+  const metadata = { topic: '__cluster_metadata', partition: 0 }
+  const life = new Life(t)
+  let catalog = await life.begin()
+  const log = await catalog.getOrCreate(metadata, topicId(1), config)
+  await append(log, 3)
+  await catalog.close({ brokerEpoch: 1 })
+  catalog = await life.begin()
+  await catalog.setAsideStrays()
+  const again = await catalog.getOrCreate(metadata, topicId(1), config)
+  t.match(again, { logEndOffset: 3, wasWalked: false })
+  await append(again, 3)
+  await life.kill(catalog)
+  catalog = await life.begin()
+  t.match(await catalog.getOrCreate(metadata, topicId(1), config), { logEndOffset: 6, wasWalked: true })
+  await catalog.close({ brokerEpoch: 1 })
+})
+
 test('a start that fails gives up the lock', async t => {
   const life = new Life(t)
   await (await life.begin()).close({ brokerEpoch: 1 })
