@@ -105,7 +105,9 @@ export class Segment {
     if (this.sizeInBytes > Math.min(config.segmentBytes, SEGMENT_BYTES_MAX) - o.size) return true
     if (!this.offsetIndex.canHold(o.last)) return true
     if (this.sizeInBytes === 0) return false
-    if (this.#waitedMs(o.maxTimestamp, o.nowMs) > config.segmentMs - this.rollJitterMs) return true
+    // What waits for max.compaction.lag.ms must not wait in an active segment (KIP-354).
+    const segmentMs = config.compacts ? Math.min(config.segmentMs, config.maxCompactionLagMs) : config.segmentMs
+    if (this.#waitedMs(o.maxTimestamp, o.nowMs) > segmentMs - this.rollJitterMs) return true
     if (!this.offsetIndex.isLoaded) this.loadIndexes()
     return (
       this.offsetIndex.count >= Math.floor(config.segmentIndexBytes / OFFSET_ENTRY_BYTES) ||
@@ -115,8 +117,13 @@ export class Segment {
 
   /** By the records' own time, so that a replayed topic rolls as the first one did; by the clock where they have none. */
   #waitedMs(newest: TimestampMs, nowMs: TimestampMs): number {
-    if (this.#rollTimestamp === null) this.#rollTimestamp = this.#readFirstTimestamp()
-    return this.#rollTimestamp >= 0 ? newest - this.#rollTimestamp : nowMs - this.createdMs
+    return this.firstTimestamp >= 0 ? newest - this.firstTimestamp : nowMs - this.createdMs
+  }
+
+  /** The largest timestamp of the first batch, -1 without one. */
+  get firstTimestamp(): TimestampMs {
+    this.#rollTimestamp ??= this.#readFirstTimestamp()
+    return this.#rollTimestamp
   }
 
   #readFirstTimestamp(): TimestampMs {

@@ -105,6 +105,12 @@ export class RecordCursor {
     return true
   }
 
+  /** Before the first record again; nothing is decompressed twice. */
+  rewind(): void {
+    this.#seen = 0
+    this.start = this.end = 0
+  }
+
   get key(): Buffer | null {
     return this.keyLength < 0 ? null : this.payload.subarray(this.keyAt, this.keyAt + this.keyLength)
   }
