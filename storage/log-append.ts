@@ -106,7 +106,7 @@ function appendBatch(log: Log, batch: Buffer, o: AppendOptions): AppendResult {
 function roll(log: Log, batch: Parameters<Log['rollFor']>[0]): Refused | null {
   try {
     log.rollFor(batch)
-    return null
+    return log.isOffline ? refused(ErrorCode.KAFKA_STORAGE_ERROR, 'the log went offline') : null
   } catch (error) {
     if (!isFailure(error)) throw error
     log.fail(error, 'write')

@@ -42,7 +42,8 @@ interface Run {
 }
 
 interface Waiter {
-  readonly end: Offset
+  /** The sync that covers what the waiter asked for. */
+  readonly round: number
   readonly resolve: (durableEnd: Offset) => void
   readonly reject: (error: MoldauError) => void
 }
@@ -62,6 +63,9 @@ export class LogWriter {
   #dirty = new Set<Segment>()
   #isDirectoryDirty = false
   #isSyncing = false
+  /** Syncs begun so far. */
+  #round = 0
+  #roundDone = 0
   #waiters: Waiter[] = []
   #flushTimer: { cancel(): void } | null = null
   #failure: MoldauError | null = null
@@ -124,6 +128,11 @@ export class LogWriter {
     this.#isDirectoryDirty = true
   }
 
+  /** The file's size was changed: no end beyond it counts before that is synced. */
+  resized(segment: Segment): void {
+    this.#dirty.add(segment)
+  }
+
   /** Writes now what is queued. */
   write(): void {
     if (this.#runs.length === 0 || this.#failure) return
@@ -173,11 +182,12 @@ export class LogWriter {
   flush(): Promise<Offset> {
     this.write()
     if (this.#failure) return Promise.reject(offline(this.#failure))
-    const end = this.#writtenEnd
-    if (this.#durableEnd >= end && !this.#isDirectoryDirty && !this.#isSyncing) return Promise.resolve(this.#durableEnd)
+    const isDirty = this.#dirty.size > 0 || this.#isDirectoryDirty
+    if (!isDirty && !this.#isSyncing) return Promise.resolve(this.#durableEnd)
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ end, resolve, reject })
-      this.#wantedEnd = end
+      // The sync that is running does not cover what became dirty after it began.
+      this.#waiters.push({ round: isDirty ? this.#round + 1 : this.#round, resolve, reject })
+      this.#wantedEnd = this.#writtenEnd
       this.#sync()
     })
   }
@@ -187,6 +197,7 @@ export class LogWriter {
     if (this.#isSyncing || this.#failure) return
     if (this.#wantedEnd <= this.#durableEnd && this.#waiters.length === 0) return
     this.#isSyncing = true
+    this.#round++
     const end = this.#writtenEnd
     const syncs: Promise<void>[] = []
     for (const segment of this.#dirty) syncs.push(this.#syncFile(segment))
@@ -221,6 +232,7 @@ export class LogWriter {
       this.#settle()
       return
     }
+    this.#roundDone = this.#round
     this.#durableEnd = end
     if (this.#durableEnd === this.#writtenEnd && this.#flushTimer) {
       this.#flushTimer.cancel()
@@ -251,7 +263,7 @@ export class LogWriter {
       this.#waiters = []
       for (const waiter of waiting) {
         if (this.#failure) waiter.reject(offline(this.#failure))
-        else if (waiter.end <= this.#durableEnd) waiter.resolve(this.#durableEnd)
+        else if (waiter.round <= this.#roundDone) waiter.resolve(this.#durableEnd)
         else this.#waiters.push(waiter)
       }
     }

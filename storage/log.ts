@@ -185,7 +185,7 @@ export class Log {
     segment.resetIndexes()
     const fd = openFiles.use(segment.file)
     if (this.config.preallocate) files.ftruncate(fd, this.config.segmentBytes)
-    if (this.config.preallocate) this.#trim(active)
+    this.#trim(active)
     this.segments.add(segment)
     this.writer.created()
     this.#checkpointInBackground()
@@ -193,9 +193,11 @@ export class Log {
 
   /** Takes the zeros off a preallocated file. */
   #trim(segment: Segment): void {
+    const { files, openFiles } = this.options
     this.writer.write()
-    if (this.isOffline) return
-    this.options.files.ftruncate(this.options.openFiles.use(segment.file), segment.sizeInBytes)
+    if (this.isOffline || files.sizeOf(segment.file.path) === segment.sizeInBytes) return
+    files.ftruncate(openFiles.use(segment.file), segment.sizeInBytes)
+    this.writer.resized(segment)
   }
 
   /** Called after each group commit (page-cache: after each write) with the new end. Gives the way to unsubscribe. */
@@ -303,6 +305,7 @@ export class Log {
     if (count === segments.count) this.roll(nowMs)
     const removed = segments.replace(0, count)
     this.advanceLogStartOffset(segments.first.baseOffset)
+    for (const segment of removed) this.options.openFiles.close(segment.file)
     this.#deleteFiles(removed).catch(error => this.fail(error, 'write'))
     return count
   }
@@ -333,6 +336,7 @@ export class Log {
     if (offset < this.#logStartOffset) return await this.truncateFullyAndStartAt(offset)
     await this.#truncating(async () => {
       const cut = await planCut(this, offset)
+      if (cut.end < this.#logStartOffset) return await this.#restartAt(this.#logStartOffset)
       await this.#beginCut(cut.end)
       await performCut(this, cut)
       await rebuildProducers(this, cut.end)
@@ -342,14 +346,16 @@ export class Log {
 
   /** Forgets everything; the log begins and ends at `offset`. */
   async truncateFullyAndStartAt(offset: Offset): Promise<Offset> {
-    await this.#truncating(async () => {
-      await this.#beginCut(offset)
-      this.#logStartOffset = offset
-      this.producers.clear()
-      await this.snapshots.deleteBelow(offset)
-      await replaceAll(this, offset)
-    })
+    await this.#truncating(() => this.#restartAt(offset))
     return this.#logEndOffset
+  }
+
+  async #restartAt(offset: Offset): Promise<void> {
+    await this.#beginCut(offset)
+    this.#logStartOffset = offset
+    this.producers.clear()
+    await this.snapshots.deleteBelow(offset)
+    await replaceAll(this, offset)
   }
 
   async #truncating(cut: () => Promise<void>): Promise<void> {
@@ -417,6 +423,7 @@ export class Log {
   async close(): Promise<Offset> {
     if (!this.isOffline) {
       await this.#checkpointing?.catch(() => {})
+      this.#trim(this.segments.active)
       await this.checkpoint()
     }
     await this.discard()

@@ -80,6 +80,8 @@ export class MemoryFile {
       if (this.#dirty.get(index) === version) this.#dirty.delete(index)
     }
     this.#durableSize = sync.sizeInBytes
+    // Blocks behind a durable end are free: what was in them does not come back.
+    this.#durable.fill(0, sync.sizeInBytes)
     if (this.#sizeVersion === sync.sizeVersion) this.#isSizeDirty = false
   }
 

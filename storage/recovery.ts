@@ -31,7 +31,11 @@ export interface Recovered {
 }
 
 export async function recover(o: LogOptions): Promise<Recovered> {
-  await o.files.mkdir(o.directory)
+  if ((await o.files.stat(o.directory)) === null) {
+    await o.files.mkdir(o.directory)
+    // A log in a directory that a crash may take away is not durable, however well it is synced.
+    await o.files.syncDirectory(path.dirname(o.directory))
+  }
   const names = await settleLeftovers(o.files, o.directory, await o.files.readdir(o.directory))
   return await new Recovery(o, names).run()
 }
@@ -180,7 +184,7 @@ class Recovery {
     for (; count < this.#segments.length; count++) {
       const segment = this.#segments[count] as Segment
       if (count > start) {
-        if (segment.baseOffset !== end && !this.#mayHaveHole(segment.baseOffset, end)) break
+        if (segment.baseOffset !== end && !this.#mayHaveHole(segment.baseOffset, end, cuts)) break
         atRoll.push({ offset: segment.baseOffset, bytes: this.#producers.takeSnapshot() })
       }
       const fileSize = segment.sizeInBytes
@@ -195,11 +199,7 @@ class Recovery {
         }
       )
       end = Math.max(segment.baseOffset, walk)
-      if (segment.sizeInBytes < fileSize) {
-        cuts.set(segment, fileSize)
-        count++
-        break
-      }
+      if (segment.sizeInBytes < fileSize) cuts.set(segment, fileSize)
     }
     this.#checkEnd(end)
     await this.#cut(count, cuts)
@@ -221,10 +221,12 @@ class Recovery {
     return first
   }
 
-  /** Compaction leaves holes between segments, but cleans only what lies below the recovery point: a hole behind it is
-   *  a torn end. Only of a log that Kafka wrote, which has no recorded synced end, are holes believed. */
-  #mayHaveHole(base: Offset, end: Offset): boolean {
-    if (base < end) return false
+  /** Where a segment begins at the very offset that the one before ended at, that one was whole, whatever lies behind
+   *  its batches (zeros of a preallocated file). Compaction leaves holes between segments, but cleans only what lies below
+   *  the recovery point: a hole behind it is a torn end. Only of a log that Kafka wrote, which has no recorded synced
+   *  end, are holes believed. */
+  #mayHaveHole(base: Offset, end: Offset, cuts: Map<Segment, number>): boolean {
+    if (base < end || cuts.size > 0) return false
     return base <= this.#o.recoveryPoint || (this.#o.syncedEnd === undefined && this.#o.config.compacts)
   }
 

@@ -1,37 +1,10 @@
 // What the tests of a log share: a clock that stands still until it is told, settings, and batches.
 import { buildBatch } from '../../protocol/records/builder.ts'
-import type { LogConfig } from '../../storage/log-config.ts'
 import type { StorageClock } from '../../storage/storage-clock.ts'
+import { sampleConfig } from './sample-config.ts'
 
-export const config: LogConfig = {
-  segmentBytes: 1024 * 1024,
-  segmentMs: 7 * 24 * 3600 * 1000,
-  segmentJitterMs: 0,
-  segmentIndexBytes: 10485760,
-  indexIntervalBytes: 4096,
-  preallocate: false,
-  maxMessageBytes: 1048588,
-  deletes: true,
-  compacts: false,
-  retentionMs: 7 * 24 * 3600 * 1000,
-  retentionBytes: -1,
-  deleteRetentionMs: 86400000,
-  minCleanableDirtyRatio: 0.5,
-  minCompactionLagMs: 0,
-  maxCompactionLagMs: Number.POSITIVE_INFINITY,
-  fileDeleteDelayMs: 60000,
-  flushMessages: Number.POSITIVE_INFINITY,
-  flushMs: Number.POSITIVE_INFINITY,
-  compressionType: 'producer',
-  compressionGzipLevel: -1,
-  compressionLz4Level: 9,
-  compressionZstdLevel: 3,
-  messageTimestampType: 'CreateTime',
-  messageTimestampBeforeMaxMs: Number.POSITIVE_INFINITY,
-  messageTimestampAfterMaxMs: 3600000,
-  minInsyncReplicas: 1,
-  uncleanLeaderElectionEnable: false
-}
+/** Kafka's defaults, but segments of 1 MiB. */
+export const config = sampleConfig({ segmentBytes: 1024 * 1024 })
 
 /** Time moves when the test says so; ends of turns come when the test asks for them. */
 export class TestClock implements StorageClock {
@@ -71,6 +44,12 @@ export class TestClock implements StorageClock {
 
   endTurn(): void {
     for (const fn of this.#turn.splice(0)) fn()
+  }
+
+  /** The process has died: nothing that it planned will happen. */
+  forget(): void {
+    this.#turn = []
+    this.#timers = []
   }
 
   advance(ms: number): void {
