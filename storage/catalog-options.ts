@@ -29,7 +29,8 @@ export interface CatalogSettings {
 }
 
 export type CatalogEvent =
-  | 'log-recovered'
+  | 'unclean-start'
+  | 'torn-tail-cut'
   | 'log-corrupt'
   | 'log-deleted'
   | 'log-delete-failed'

@@ -116,6 +116,9 @@ export class Catalog {
       })
     )
     this.#unclaimed = this.#takeStock(found.names)
+    if (this.cleanShutdown === null && !home.isNew) {
+      o.onEvent('warn', 'unclean-start', { directory: home.path, logs: this.#unclaimed.size })
+    }
     this.#housekeeping = new Housekeeping({
       clock,
       settings,
@@ -301,7 +304,6 @@ export class Catalog {
     isNew: boolean
   ): Promise<Log> {
     const name = partitionName(topicPartition)
-    const wasClean = this.cleanShutdown !== null && !isNew
     // Metadata is committed when it is synced, whatever the policy for records is.
     const isMetadata = topicPartition.topic === METADATA_TOPIC
     const log = await Log.open({
@@ -319,14 +321,9 @@ export class Catalog {
       onFailure: failure => void this.#logFailed(topicPartition, failure),
       beforeTruncation: to => this.#files.lower(name, to, this.#logs)
     })
-    if (log.wasWalked && !isNew) {
-      const { logStartOffset, logEndOffset, truncatedBytes } = log
-      this.#o.onEvent('info', 'log-recovered', {
-        directory: log.directory,
-        logStartOffset,
-        logEndOffset,
-        truncatedBytes
-      })
+    const { logEndOffset, truncatedBytes } = log
+    if (truncatedBytes > 0) {
+      this.#o.onEvent('warn', 'torn-tail-cut', { directory: log.directory, logEndOffset, truncatedBytes })
     }
     return log
   }

@@ -73,7 +73,7 @@ test('a kill: what was synced is there; what is recorded is never ahead', async 
   t.equal(catalog.cleanShutdown, null)
   const back = await catalog.getOrCreate(orders(0), topicId(1), config)
   t.match(back, { logEndOffset: 5, wasWalked: true })
-  t.match(life.events, [{ event: 'log-recovered', data: { logEndOffset: 5 } }])
+  t.same(life.eventNames(), ['unclean-start'], 'one line for all logs')
   await catalog.close({ brokerEpoch: 1 })
   t.ok(existsSync(join(life.directory, '.kafka_cleanshutdown')), 'every log was recovered: the stop is clean')
 })
@@ -326,6 +326,7 @@ test('bytes behind the end of a clean log are no part of it', async t => {
   catalog = await life.begin()
   const log = await catalog.getOrCreate(orders(0), topicId(1), config)
   t.match(log, { logEndOffset: 7, truncatedBytes: 4 })
+  t.match(life.events[1], { level: 'warn', event: 'torn-tail-cut', data: { logEndOffset: 7, truncatedBytes: 4 } })
   await catalog.close({ brokerEpoch: 1 })
 })
 
