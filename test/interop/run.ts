@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildSuites } from './cache.ts'
 import { compression } from './compression.ts'
+import { differential } from './differential.ts'
 import { javaFiles } from './java-files.ts'
 import { javaGroups } from './java-groups.ts'
 import { javaTools } from './java-tools.ts'
@@ -36,6 +37,7 @@ const suites: Suite[] = [
   javaGroups,
   javaFiles,
   compression,
+  differential,
   librdkafka,
   librdkafkaNoAutoCreate,
   nodeRdkafka
