@@ -1,8 +1,9 @@
-// Which partition of __consumer_offsets holds a group: Java's String.hashCode of its id, without the sign bit, modulo
-// the number of partitions (GroupCoordinatorService.partitionFor, Utils.abs).
+// Which partition of __consumer_offsets holds a group: the absolute value of Java's String.hashCode of its id, 0
+// for the one that has none (-2^31), modulo the number of partitions (GroupCoordinatorService.partitionFor, Utils.abs).
 
 export function partitionFor(groupId: string, numPartitions: number): number {
-  return (javaHashOf(groupId) & 0x7fffffff) % numPartitions
+  const hash = javaHashOf(groupId)
+  return (hash === -(2 ** 31) ? 0 : Math.abs(hash)) % numPartitions
 }
 
 /** String.hashCode: over UTF-16 units, in 32 bits. */

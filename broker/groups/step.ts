@@ -13,7 +13,6 @@ import {
 } from './rebalance.ts'
 import { onAssignmentFailed, onAssignmentStored, onHeartbeat, onStaticStored, onSync } from './sync.ts'
 import {
-  changeState,
   type Effect,
   evict,
   failJoin,

@@ -170,10 +170,10 @@ export class MemoryLog {
 export class MemorySnapshots {
   entries = new Map<string, unknown>()
   get(key: string): unknown {
-    return structuredClone(this.entries.get(key))
+    return rebuffered(structuredClone(this.entries.get(key)))
   }
   put(key: string, value: unknown): void {
-    this.entries.set(key, rebuffered(structuredClone(value)))
+    this.entries.set(key, structuredClone(value))
   }
 }
 
