@@ -231,6 +231,6 @@ export class Connection {
 }
 
 /** IPv4 addresses that arrive on an IPv6 socket are IPv4 to people and to clients. */
-function plainAddress(address: string | undefined): string {
+export function plainAddress(address: string | undefined): string {
   return (address ?? '').replace(/^::ffff:/, '')
 }

@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { MoldauError } from '../../protocol/failure.ts'
 import type { Clock, Timer } from '../clock.ts'
 import type { Logger } from '../log.ts'
-import { Connection, type OnFrame } from './connection.ts'
+import { Connection, type OnFrame, plainAddress } from './connection.ts'
 
 export interface Endpoint {
   /** The listener's name: PLAINTEXT, INTERNAL, ... */
@@ -88,7 +88,7 @@ export class Listeners {
   }
 
   #accept(socket: Socket, listenerName: string): void {
-    const address = socket.remoteAddress ?? ''
+    const address = plainAddress(socket.remoteAddress)
     const refusal = this.#refusal(address)
     if (refusal !== null || this.#closing) {
       socket.destroy()
