@@ -41,7 +41,7 @@ async function startMoldau(): Promise<{ child: ChildProcess; bootstrap: string; 
   ]
   const child = spawn(
     process.execPath,
-    ['build/broker/moldau.cjs', 'start', ...settings.flatMap(each => ['--set', each])],
+    ['build/bin/moldau.cjs', 'start', ...settings.flatMap(each => ['--set', each])],
     { stdio: ['ignore', 'pipe', 'inherit'] }
   )
   const bootstrap = await new Promise<string>((resolve, reject) => {
