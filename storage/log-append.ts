@@ -2,7 +2,7 @@
 // of its topic, its producer may send it (or sent it before), a full segment is left, offset and leader epoch are put in
 // place (both lie outside of the checksum), and the books are kept. All of it in one turn, nothing of it per record.
 import { ErrorCode } from '../protocol/errors.ts'
-import { isFailure, MoldauError } from '../protocol/failure.ts'
+import { MoldauError } from '../protocol/failure.ts'
 import {
   baseOffset,
   checkBatch,
@@ -104,14 +104,8 @@ function appendBatch(log: Log, batch: Buffer, o: AppendOptions): AppendResult {
 
 /** The system may refuse a new file: then the log is offline, and the batch has no offset yet. */
 function roll(log: Log, batch: Parameters<Log['rollFor']>[0]): Refused | null {
-  try {
-    log.rollFor(batch)
-    return log.isOffline ? refused(ErrorCode.KAFKA_STORAGE_ERROR, 'the log went offline') : null
-  } catch (error) {
-    if (!isFailure(error)) throw error
-    log.fail(error, 'write')
-    return refused(ErrorCode.KAFKA_STORAGE_ERROR, error.message)
-  }
+  log.rollFor(batch)
+  return log.isOffline ? refused(ErrorCode.KAFKA_STORAGE_ERROR, 'the disk refused a new segment') : null
 }
 
 /** Batches with the offsets that their leader gave. Those of a later epoch than the fetch are left out: the leader that

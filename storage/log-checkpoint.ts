@@ -28,8 +28,8 @@ export async function checkpoint(log: Log): Promise<Offset> {
 function writeIndexes(log: Log): Segment[] {
   const written: Segment[] = []
   for (const segment of log.segments) {
-    if (!segment.offsetIndex.isLoaded && !segment.timeIndex.isLoaded) continue
     if (segment === log.segments.active) segment.seal()
+    if (!segment.offsetIndex.isLoaded && !segment.timeIndex.isLoaded) continue
     if (segment.offsetIndex.isDurable && segment.timeIndex.isDurable) continue
     segment.writeIndexes()
     written.push(segment)

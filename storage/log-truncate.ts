@@ -49,16 +49,25 @@ export async function performCut(log: Log, cut: Cut): Promise<void> {
   await files.syncDirectory(log.directory)
 }
 
-/** All segments go; one empty segment at `offset` stays. */
+/** All segments go; one empty segment at `offset` stays. It is there before the first of the others goes, and they go
+ *  oldest first: at any moment what a crash leaves is either the old end, or the new start. */
 export async function replaceAll(log: Log, offset: Offset): Promise<void> {
-  const { files, openFiles, clock } = log.options
+  const { files, openFiles, clock, isUrgent } = log.options
   const place = { files, openFiles, directory: log.directory }
   const size = { sizeInBytes: 0, createdMs: clock.nowMs(), rollJitterMs: 0 }
   const segment = new Segment(files, log.directory, offset, size)
   segment.resetIndexes()
-  for (const old of log.segments.replace(0, log.segments.count, [segment]).reverse())
-    await deleteSegmentFiles(place, old)
-  files.close(files.open(segment.file.path, 'create'))
+  const replaced = log.segments.replace(0, log.segments.count, [segment])
+  for (const old of replaced) openFiles.close(old.file)
+  const fd = openFiles.pin(segment.file)
+  try {
+    files.ftruncate(fd, 0)
+    await files.fdatasync(fd, isUrgent)
+  } finally {
+    openFiles.unpin(segment.file)
+  }
+  await files.syncDirectory(log.directory)
+  for (const old of replaced) if (old.baseOffset !== offset) await deleteSegmentFiles(place, old)
   await files.syncDirectory(log.directory)
 }
 

@@ -169,26 +169,52 @@ export class Log {
 
   /** A new active segment at the log's end, when the active one is full or old enough. For log-append.ts. */
   rollFor(batch: { size: number; last: Offset; maxTimestamp: TimestampMs; nowMs: TimestampMs }): void {
-    if (this.segments.active.shouldRoll(batch, this.config)) this.roll(batch.nowMs)
+    this.#orOffline(() => {
+      if (this.segments.active.shouldRoll(batch, this.config)) this.#roll(batch.nowMs)
+    })
   }
 
   /** Begins a new segment. Nothing that follows is published before the old one is synced (the writer sees to it). */
   roll(nowMs: TimestampMs): void {
+    this.#orOffline(() => this.#roll(nowMs))
+  }
+
+  #roll(nowMs: TimestampMs): void {
     const { active } = this.segments
     if (active.sizeInBytes === 0) return
-    const { files, openFiles, random } = this.options
     active.seal()
+    this.segments.add(this.#newSegment(nowMs))
+    this.writer.created()
+    this.#trim(active)
+    this.#checkpointInBackground()
+  }
+
+  /** Where the system refuses, the log is offline. */
+  #orOffline(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      if (!isFailure(error)) throw error
+      this.fail(error, 'write')
+    }
+  }
+
+  /** Its file is there at once: an empty log is known by the name of its segment. */
+  #newSegment(nowMs: TimestampMs): Segment {
+    const { files, openFiles, random } = this.options
     const jitterMax = Math.min(this.config.segmentJitterMs, this.config.segmentMs)
     const rollJitterMs = jitterMax > 0 && jitterMax < 2 ** 31 ? random.below(jitterMax) : 0
     const size = { sizeInBytes: 0, createdMs: nowMs, rollJitterMs }
     const segment = new Segment(files, this.#directory, this.#logEndOffset, size)
     segment.resetIndexes()
     const fd = openFiles.use(segment.file)
-    if (this.config.preallocate) files.ftruncate(fd, this.config.segmentBytes)
-    this.#trim(active)
-    this.segments.add(segment)
-    this.writer.created()
-    this.#checkpointInBackground()
+    try {
+      if (this.config.preallocate) files.ftruncate(fd, this.config.segmentBytes)
+    } catch (error) {
+      openFiles.close(segment.file)
+      throw error
+    }
+    return segment
   }
 
   /** Takes the zeros off a preallocated file. */
@@ -254,6 +280,7 @@ export class Log {
   async #undisturbed<T>(look: () => Promise<T>, from: Offset): Promise<T> {
     for (;;) {
       this.writer.write()
+      this.#checkReadable(from)
       const generation = this.#generation
       try {
         const result = await look()
@@ -261,7 +288,6 @@ export class Log {
       } catch (error) {
         if (generation === this.#generation || !isFailure(error)) throw error
       }
-      this.#checkReadable(from)
     }
   }
 
@@ -303,9 +329,13 @@ export class Log {
     const count = countDeletable(view, this.config)
     if (count === 0) return 0
     if (count === segments.count) this.roll(nowMs)
+    if (this.isOffline) return 0
     const removed = segments.replace(0, count)
     this.advanceLogStartOffset(segments.first.baseOffset)
-    for (const segment of removed) this.options.openFiles.close(segment.file)
+    for (const segment of removed) {
+      this.writer.forget(segment)
+      this.options.openFiles.close(segment.file)
+    }
     this.#deleteFiles(removed).catch(error => this.fail(error, 'write'))
     return count
   }

@@ -138,7 +138,9 @@ export class Segment {
 
   /** No further batch comes: the largest timestamp becomes the time index's last entry. */
   seal(): void {
-    if (this.maxTimestamp >= 0) this.timeIndex.append(this.maxTimestamp, this.maxTimestampOffset)
+    // Not known yet: then the index's last entry is what it would be read from.
+    if (this.#maxTimestamp === null || this.#maxTimestamp < 0) return
+    this.timeIndex.append(this.#maxTimestamp, this.#maxTimestampOffset)
   }
 
   loadIndexes(): void {
