@@ -197,7 +197,7 @@ export class Controller implements MachineState<MetadataRecord> {
     const wasFenced = this.#newest.brokers.get(brokerId)?.fenced
     const reply = await this.#submit((image, rules) => {
       const nowMs = clock.monotonicMs()
-      const othersOffset = this.#sessions.lowestOffsetBut(brokerId, nowMs)
+      const othersOffset = this.#sessions.lowestOffsetBut(brokerId, id => isActive(image.brokers.get(id)))
       const decision = decideHeartbeat(
         image,
         request,

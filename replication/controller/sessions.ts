@@ -53,12 +53,11 @@ export class Sessions {
     return this.#byBroker.get(brokerId)?.shutdownOffset ?? null
   }
 
-  /** The lowest metadata offset of the others that are not shutting down; Infinity where there are none. */
-  lowestOffsetBut(brokerId: BrokerId, nowMs: number): Offset {
+  /** The lowest metadata offset of the others that count; Infinity where there are none. */
+  lowestOffsetBut(brokerId: BrokerId, counts: (brokerId: BrokerId) => boolean): Offset {
     let lowest = Number.POSITIVE_INFINITY
-    for (const [id, session] of this.#byBroker) {
-      if (id === brokerId || session.shutdownOffset !== null || !this.isValid(id, nowMs)) continue
-      lowest = Math.min(lowest, session.metadataOffset)
+    for (const [id, { metadataOffset }] of this.#byBroker) {
+      if (id !== brokerId && counts(id)) lowest = Math.min(lowest, metadataOffset)
     }
     return lowest
   }
