@@ -154,12 +154,15 @@ function brokerNames(name: string): readonly string[] {
   return family === undefined ? [name] : family.map(([key]) => key)
 }
 
-/** What the broker has for these keys: by source, and within a source in the order of the keys. */
+/** What the broker has for these keys: by source, and within a source in the order of the keys. What goes before the
+ *  first entry of the first key is not shown (ConfigHelper.configSynonyms). */
 function synonymsIn(config: BrokerConfig, keys: readonly string[]): Synonym[] {
   const found = keys.flatMap(key => config.sourcesOf(key))
-  return Object.entries(SOURCE_OF).flatMap(([origin, source]) =>
+  const all = Object.entries(SOURCE_OF).flatMap(([origin, source]) =>
     found
       .filter(each => each.origin === origin)
       .map(({ key, text }) => ({ name: key, value: shown('broker', key, text), source }))
   )
+  const first = all.findIndex(each => each.name === keys[0])
+  return first < 0 ? [] : all.slice(first)
 }

@@ -135,7 +135,12 @@ export const logSettings = {
     { update: 'cluster-wide' }
   ),
   'compression.gzip.level': int(-1, 'Level of gzip.', { update: 'cluster-wide', min: 1, max: 9, or: -1 }),
-  'compression.lz4.level': int(9, 'Level of lz4.', { update: 'cluster-wide', min: 1, max: 17 }),
+  'compression.lz4.level': int(9, 'Level of lz4.', {
+    update: 'cluster-wide',
+    min: 1,
+    max: 17,
+    ignored: 'the library for lz4 has one level'
+  }),
   'compression.zstd.level': int(3, 'Level of zstd.', { update: 'cluster-wide', min: -131072, max: 22 }),
   'num.recovery.threads.per.data.dir': int(2, 'Logs that are recovered at the same time.', {
     update: 'cluster-wide',

@@ -1,4 +1,5 @@
-// A whole broker in this process, on real files and sockets, whose time moves when the test says so; and a raw client that
+// A whole broker in this process, on real files and sockets, whose time moves when the test says so (so that idle
+// connections must be let live); and a raw client that
 // says in one call what a test wants said.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -135,7 +136,9 @@ export async function worldOf(t: Test, ...set: string[]): Promise<World> {
   const files = Recorder.create()
   const lines: World['lines'] = []
   const log = createLogger({ level: 'info', to: { write: line => lines.push(JSON.parse(line)) } })
-  const { config } = loadConfig({ set: ['listeners=PLAINTEXT://127.0.0.1:0', `log.dirs=${directory}`, ...set] })
+  const { config } = loadConfig({
+    set: ['listeners=PLAINTEXT://127.0.0.1:0', `log.dirs=${directory}`, 'connections.max.idle.ms=-1', ...set]
+  })
   const onFatal = (reason: Error) => t.fail(reason.message)
   const broker = await startBroker({ config, log, clock, random: systemRandom, files, onFatal })
   const world = new World({ broker, clock, files, lines, directory })
