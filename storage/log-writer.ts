@@ -69,6 +69,7 @@ export class LogWriter {
   #waiters: Waiter[] = []
   #flushTimer: { cancel(): void } | null = null
   #failure: MoldauError | null = null
+  #hasSyncFailed = false
   #onIdle: (() => void)[] = []
 
   constructor(o: WriterOptions, end: Offset) {
@@ -276,18 +277,18 @@ export class LogWriter {
     for (const resume of this.#onIdle.splice(0)) resume()
   }
 
-  /** The end of this log's life: reported once, whatever follows. */
+  /** The end of this log's life, reported once; a failed sync also when something else had failed before, since what
+   *  the page cache shows is then not to be believed. */
   fail(error: unknown, operation: FailedOperation): void {
-    if (this.#failure) {
-      this.#settle()
-      return
-    }
-    this.#failure =
+    const failure =
       error instanceof MoldauError ? error : new MoldauError('ERR_STORAGE', `${operation} failed`, { cause: error })
+    const isNews = this.#failure === null || (operation === 'sync' && !this.#hasSyncFailed)
+    if (operation === 'sync') this.#hasSyncFailed = true
+    this.#failure ??= failure
     this.#runs = []
     this.#flushTimer?.cancel()
     this.#settle()
-    this.#o.onFailed(this.#failure, operation)
+    if (isNews) this.#o.onFailed(failure, operation)
   }
 
   /** Makes the writer useless: what is queued is dropped, waiters are refused. Resolves when no sync is running. */
