@@ -29,9 +29,12 @@ export interface CoordinatorParts {
   readonly snapshots: Snapshots
 }
 
+const LOADS_AT_ONCE = 4
+
 export class GroupCoordinator {
   readonly #parts: CoordinatorParts
   readonly #shards: Map<number, GroupShard> = new Map()
+  readonly #loading = new Set<Promise<void>>()
   #expiry: { cancel(): void } | null = null
   #isClosed = false
 
@@ -52,7 +55,7 @@ export class GroupCoordinator {
     const shard = new GroupShard({ index, log, clock, logger, settings, snapshots })
     this.#shards.set(index, shard)
     this.#scheduleExpiry()
-    return shard.load()
+    return shard.load(work => this.#inTurn(work))
   }
 
   resignPartition(index: number): void {
@@ -198,6 +201,22 @@ export class GroupCoordinator {
     const hex = Buffer.from(this.#parts.random.uuid(), 'base64url').toString('hex')
     const uuid = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
     return `${request.groupInstanceId ?? client.clientId}-${uuid}`
+  }
+
+  /** A few loads at a time: each partition answers as soon as it can, and memory holds the reads of a few only. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#loading.size >= LOADS_AT_ONCE) await Promise.race(this.#loading)
+    const load = work()
+    const done = load.then(
+      () => {},
+      () => {}
+    )
+    this.#loading.add(done)
+    try {
+      return await load
+    } finally {
+      this.#loading.delete(done)
+    }
   }
 
   #scheduleExpiry(): void {

@@ -81,7 +81,7 @@ export function listGroups(
   const listed: ListedGroup[] = []
   const add = (groupId: string, protocolType: string, groupState: string): void => {
     if (states.size > 0 && !states.has(groupState.toLowerCase())) return
-    listed.push({ groupId, protocolType, groupState, groupType: 'Classic' })
+    listed.push({ groupId, protocolType, groupState, groupType: 'classic' })
   }
   for (const group of live.values()) add(group.groupId, group.protocolType ?? '', group.state)
   for (const groupId of state.offsets.keys()) {

@@ -41,11 +41,18 @@ export interface TopicCodes {
 /** The first version whose clients know GROUP_ID_NOT_FOUND as an answer to a commit. */
 const GROUP_ID_NOT_FOUND_SINCE = 9
 
-/** Whether this sender may commit for the group now. No group and no generation: a "simple" commit, which makes one. */
-export function checkCommit(group: ClassicGroup | undefined, request: CommitRequest, apiVersion: number): number {
+/** Whether this sender may commit for the group now. No group and no generation: a "simple" commit, which makes one;
+ *  `isSimple` tells of a group that such commits have made, and that has no members. */
+export function checkCommit(
+  group: ClassicGroup | undefined,
+  request: CommitRequest,
+  apiVersion: number,
+  isSimple: boolean
+): number {
   const { generationIdOrMemberEpoch: generationId, memberId, groupInstanceId } = request
   if (!group) {
     if (generationId < 0) return ErrorCode.NONE
+    if (isSimple) return ErrorCode.UNKNOWN_MEMBER_ID
     return apiVersion >= GROUP_ID_NOT_FOUND_SINCE ? ErrorCode.GROUP_ID_NOT_FOUND : ErrorCode.ILLEGAL_GENERATION
   }
   if (generationId < 0 && group.state === 'Empty') return ErrorCode.NONE

@@ -7,9 +7,9 @@ import { isFailure } from '../../protocol/failure.ts'
 import { buildBatch } from '../../protocol/records/builder.ts'
 import type { LeaderEpoch, Offset } from '../../protocol/types.ts'
 import { Machine } from '../machine.ts'
-import { type ClassicGroup, createGroup, groupFrom, type Now, type Token } from './classic-group.ts'
-import { Deadlines } from './deadlines.ts'
+import type { ClassicGroup, Now, Token } from './classic-group.ts'
 import { type DescribedGroup, describeGroup, type ListedGroup, listGroups } from './describe.ts'
+import { LiveGroups } from './live-groups.ts'
 import {
   type CommitRequest,
   checkCommit,
@@ -31,8 +31,7 @@ import { encodeRecord, type GroupRecord } from './records.ts'
 import { replay } from './replay.ts'
 import { readSnapshot, type SnapshotPlace, untilCommitted, writeSnapshot } from './snapshot.ts'
 import { GroupsState } from './state.ts'
-import { step } from './step.ts'
-import type { Effect, Input } from './turn.ts'
+import type { Input } from './turn.ts'
 
 export interface ShardParts {
   readonly index: number
@@ -48,10 +47,14 @@ export type Outcome<T> =
   | { readonly errorCode: 0; readonly reply: T }
   | { readonly errorCode: number; readonly reply: null }
 
+/** Runs work when it is its turn: not all partitions load at once. */
+export type InTurn = <T>(work: () => Promise<T>) => Promise<T>
+
 export type ShardStatus = 'loading' | 'active' | 'failed' | 'closed'
 
-/** A snapshot is written after so many records, and at a clean stop. */
-const RECORDS_PER_SNAPSHOT = 20_000
+/** A snapshot is written at a clean stop, and after as many records as there are offsets, but not after fewer than this:
+ *  so a snapshot costs no more than the records before it did, and a start reads at most twice what there is. */
+const RECORDS_PER_SNAPSHOT_MIN = 1_000
 /** Tombstones of one batch, so that a batch stays far below max.message.bytes. */
 const TOMBSTONES_PER_BATCH = 2_000
 /** Groups that are looked at in one turn of the event loop. */
@@ -63,14 +66,11 @@ export class GroupShard {
   status: ShardStatus = 'loading'
   readonly #parts: ShardParts
   readonly #state = new GroupsState()
-  readonly #live: Map<string, ClassicGroup> = new Map()
-  readonly #deadlines = new Deadlines<ClassicGroup>()
-  readonly #parked: Map<Token, (reply: never) => void> = new Map()
+  readonly #live: LiveGroups
   readonly #writes = new PendingWrites()
   readonly #place: SnapshotPlace
   #machine: Machine<GroupRecord> | null = null
   #stopListening: () => void = () => {}
-  #lastToken = 0
   #timer: { atMs: number; cancel(): void } | null = null
   #lastSeenMs: number
   #lastEpoch: LeaderEpoch = -1
@@ -81,17 +81,25 @@ export class GroupShard {
     this.#parts = parts
     this.#lastSeenMs = parts.clock.monotonicMs()
     const { snapshots, log, clock, index } = parts
+    this.#live = new LiveGroups({
+      partition: index,
+      logger: parts.logger,
+      settings: parts.settings,
+      now: () => this.#now(),
+      stored: groupId => this.#state.metadata.get(groupId),
+      store: (groupId, value) => this.#appendAll([{ kind: 'group', group: groupId, value }]),
+      reschedule: () => this.#schedule()
+    })
     this.#place = { snapshots, log, clock, key: `groups/${index}` }
   }
 
   /** Reads snapshot and log up to the log's end, waits until that end is committed, and takes requests from then on. */
-  async load(): Promise<void> {
+  async load(inTurn: InTurn): Promise<void> {
     const { log, clock, logger, index } = this.#parts
     const beganMs = clock.monotonicMs()
     const endOffset = log.logEndOffset
     try {
-      const read = await this.#readState(endOffset)
-      await this.#makeLiveGroups()
+      const read = await inTurn(() => this.#readState(endOffset))
       await untilCommitted(log, endOffset)
       if (this.status !== 'loading') return
       this.#activate()
@@ -107,11 +115,7 @@ export class GroupShard {
 
   /** A step of one group; the reply comes when the step or a later one answers the token. */
   ask<T>(groupId: string, makeInput: (token: Token) => Input): Promise<T> {
-    const group = this.#live.get(groupId) ?? this.#makeGroup(groupId)
-    const token = ++this.#lastToken
-    const reply = new Promise<T>(resolve => this.#parked.set(token, resolve as (reply: never) => void))
-    this.#run(group, makeInput(token))
-    return reply
+    return this.#live.ask(groupId, makeInput)
   }
 
   group(groupId: string): ClassicGroup | undefined {
@@ -127,9 +131,9 @@ export class GroupShard {
     const group = this.#live.get(request.groupId)
     const refused = this.isForeign(request.groupId)
       ? ErrorCode.GROUP_ID_NOT_FOUND
-      : checkCommit(group, request, apiVersion)
+      : checkCommit(group, request, apiVersion, this.#state.hasOffsets(request.groupId))
     if (refused !== ErrorCode.NONE) return { errorCode: refused, reply: null }
-    if (group) this.#run(group, { kind: 'committed-offsets', memberId: request.memberId })
+    if (group) this.#live.run(group, { kind: 'committed-offsets', memberId: request.memberId })
     return this.#submit(() => decideCommit(request, clock.nowMs(), settings.offsetMetadataMax))
   }
 
@@ -150,7 +154,7 @@ export class GroupShard {
     const records: GroupRecord[] = []
     for (const { topic, partition } of this.#state.offsetsOf(groupId))
       records.push(offsetTombstone(groupId, topic, partition))
-    return this.#bury(records, group ?? null, groupId)
+    return this.#bury(records, groupId)
   }
 
   describe(groupId: string, apiVersion: number): DescribedGroup {
@@ -158,7 +162,7 @@ export class GroupShard {
   }
 
   list(filters: { statesFilter: readonly string[]; typesFilter: readonly string[] }): ListedGroup[] {
-    return listGroups(this.#state, this.#live, filters)
+    return listGroups(this.#state, this.#live.all, filters)
   }
 
   /** The offsets of topics that were deleted. */
@@ -189,7 +193,7 @@ export class GroupShard {
         settings.offsetsRetentionMs
       )
       const isOver = allExpired && (!group || (group.state === 'Empty' && group.pendingJoins.size === 0))
-      if (isOver) await this.#bury(records, group ?? null, groupId)
+      if (isOver) await this.#bury(records, groupId)
       else await this.#appendAll(records)
       if (++inSlice % GROUPS_PER_SLICE === 0) await new Promise<void>(resolve => clock.endOfTurn(resolve))
     }
@@ -201,11 +205,8 @@ export class GroupShard {
     this.status = 'closed'
     this.#stopListening()
     this.#timer?.cancel()
-    for (const group of this.#live.values()) {
-      this.#perform(group, step(group, { kind: 'resigned', errorCode }, this.#now(), this.#parts.settings))
-    }
+    this.#live.close(errorCode)
     this.#machine?.close()
-    this.#live.clear()
   }
 
   /** For a clean stop, before close: what the next start would have to read from the log again. */
@@ -224,6 +225,7 @@ export class GroupShard {
     const { leaderEpoch, records, unknown } = await replay(this.#state, log, clock, from, endOffset)
     this.#lastEpoch = leaderEpoch === -1 ? (loaded?.leaderEpoch ?? -1) : leaderEpoch
     this.#recordsSinceSnapshot = records
+    await this.#makeLiveGroups()
     return { snapshotOffset: loaded?.offset ?? -1, records, unknown }
   }
 
@@ -231,7 +233,7 @@ export class GroupShard {
     const { clock } = this.#parts
     for (const [groupId, stored] of this.#state.metadata) {
       if (this.#state.foreign.has(groupId)) continue
-      this.#live.set(groupId, groupFrom(groupId, stored))
+      this.#live.add(groupId, stored)
       if (this.#live.size % GROUPS_PER_SLICE === 0) await new Promise<void>(resolve => clock.endOfTurn(resolve))
     }
   }
@@ -259,7 +261,7 @@ export class GroupShard {
     )
     this.#stopListening = log.onHighWatermark(() => this.#machine?.advance())
     this.status = 'active'
-    for (const group of [...this.#live.values()]) this.#run(group, { kind: 'loaded' })
+    this.#live.start()
   }
 
   #append(records: readonly GroupRecord[]): Offset {
@@ -269,14 +271,9 @@ export class GroupShard {
     const endOffset = log.append(buildBatch({ partitionLeaderEpoch: log.leaderEpoch, records: drafts }))
     this.#lastEpoch = log.leaderEpoch
     this.#recordsSinceSnapshot += records.length
-    if (this.#recordsSinceSnapshot >= RECORDS_PER_SNAPSHOT) void this.#writeSnapshot()
+    if (this.#recordsSinceSnapshot >= Math.max(RECORDS_PER_SNAPSHOT_MIN, this.#state.offsetCount))
+      void this.#writeSnapshot()
     return endOffset
-  }
-
-  #makeGroup(groupId: string): ClassicGroup {
-    const group = createGroup(groupId, this.#parts.clock.nowMs())
-    this.#live.set(groupId, group)
-    return group
   }
 
   #now(): Now {
@@ -285,73 +282,13 @@ export class GroupShard {
     return { wallMs: clock.nowMs(), monotonicMs: this.#lastSeenMs }
   }
 
-  #run(group: ClassicGroup, input: Input): void {
-    this.#perform(group, step(group, input, this.#now(), this.#parts.settings))
-    // Nobody in it, nobody on the way, nothing stored: it leaves no trace.
-    const isHollow = group.state === 'Empty' && group.generationId === 0 && group.pendingJoins.size === 0
-    if (isHollow && !this.#state.metadata.has(group.groupId)) {
-      this.#live.delete(group.groupId)
-      this.#deadlines.set(group, Infinity)
-      return
-    }
-    this.#deadlines.set(group, group.checkAtMs)
-    this.#schedule()
-  }
-
-  /** In order; a reply behind a record leaves when that is committed. */
-  #perform(group: ClassicGroup, effects: readonly Effect[]): void {
-    const { logger, index } = this.#parts
-    let before: Promise<void> | null = null
-    for (const effect of effects) {
-      switch (effect.kind) {
-        case 'reply': {
-          const { token, reply } = effect
-          if (before) void before.then(() => this.#reply(token, reply))
-          else this.#reply(token, reply)
-          break
-        }
-        case 'store':
-          before = this.#store(group, effect)
-          break
-        case 'changed': {
-          const { from, to, reason } = effect
-          const { groupId, generationId, members } = group
-          logger.info(
-            { partition: index, groupId, generationId, members: members.size, from, to, reason },
-            'group changed'
-          )
-          break
-        }
-        default:
-          effect satisfies never
-      }
-    }
-  }
-
-  #reply(token: Token, reply: object): void {
-    const resolve = this.#parked.get(token)
-    this.#parked.delete(token)
-    resolve?.(reply as never)
-  }
-
-  async #store(group: ClassicGroup, { ticket, value }: Extract<Effect, { kind: 'store' }>): Promise<void> {
-    const record: GroupRecord = { kind: 'group', group: group.groupId, value }
-    const { errorCode } = await this.#submit(() => ({ records: [record], reply: null }))
-    if (this.status !== 'active') return
-    this.#run(
-      group,
-      errorCode === ErrorCode.NONE ? { kind: 'stored', ticket } : { kind: 'store-failed', ticket, errorCode }
-    )
-  }
-
   /** Tombstones in batches, then the group's own. */
-  async #bury(offsets: readonly GroupRecord[], group: ClassicGroup | null, groupId: string): Promise<number> {
-    if (group) {
-      this.#live.delete(groupId)
-      this.#deadlines.set(group, Infinity)
-    }
+  #bury(offsets: readonly GroupRecord[], groupId: string): Promise<number> {
     const own: GroupRecord[] = this.#state.metadata.has(groupId) ? [{ kind: 'group', group: groupId, value: null }] : []
-    return this.#appendAll([...offsets, ...own])
+    const done = this.#appendAll([...offsets, ...own])
+    // Records are applied as they are appended: where that failed the group is still there.
+    if (!this.#state.metadata.has(groupId)) this.#live.remove(groupId)
+    return done
   }
 
   async #appendAll(records: readonly GroupRecord[]): Promise<number> {
@@ -383,7 +320,7 @@ export class GroupShard {
 
   #schedule(): void {
     if (this.status !== 'active') return
-    const atMs = Math.min(this.#deadlines.earliestMs, this.#writes.earliestMs)
+    const atMs = Math.min(this.#live.earliestMs, this.#writes.earliestMs)
     if (atMs === Infinity || (this.#timer && this.#timer.atMs <= atMs)) return
     this.#timer?.cancel()
     const { clock } = this.#parts
@@ -401,7 +338,7 @@ export class GroupShard {
     this.#lastSeenMs = nowMs
     clock.endOfTurn(() => {
       if (this.status !== 'active') return
-      if (stalledMs > 0) this.#creditStall(stalledMs)
+      if (stalledMs > 0) this.#live.creditStall(stalledMs)
       else this.#judge()
       this.#schedule()
     })
@@ -410,11 +347,7 @@ export class GroupShard {
   #judge(): void {
     const nowMs = this.#parts.clock.monotonicMs()
     this.#writes.giveUpDue(nowMs)
-    for (const group of this.#deadlines.takeDue(nowMs)) this.#run(group, { kind: 'ticked' })
-  }
-
-  #creditStall(byMs: number): void {
-    for (const group of this.#live.values()) this.#run(group, { kind: 'stalled', byMs })
+    this.#live.judge(nowMs)
   }
 
   #writeSnapshot(): Promise<unknown> {

@@ -26,6 +26,7 @@ export class GroupsState {
   /** Offsets committed inside of transactions that are still open, by producer id. */
   readonly pending: Map<number, PendingOffset[]> = new Map()
   #undo: Undo[] = []
+  #offsetCount = 0
 
   /** `endOffset` is the log end offset after the record's batch. */
   apply(record: GroupRecord, endOffset: Offset): void {
@@ -35,7 +36,8 @@ export class GroupsState {
 
   /** As apply, for what is known to be committed: nothing to undo. */
   replay(record: GroupRecord): void {
-    this.#put(record)
+    if (record.kind === 'offset') this.#setOffset(record, record.value)
+    else this.#put(record)
   }
 
   rollback(upto: Offset): void {
@@ -51,17 +53,18 @@ export class GroupsState {
     if (count > 0) this.#undo.splice(0, count)
   }
 
+  /** How many offsets are committed, in all groups. */
+  get offsetCount(): number {
+    return this.#offsetCount
+  }
+
   clear(): void {
+    this.#offsetCount = 0
     this.metadata.clear()
     this.offsets.clear()
     this.foreign.clear()
     this.pending.clear()
     this.#undo = []
-  }
-
-  /** How many records could still be undone. */
-  get uncommitted(): number {
-    return this.#undo.length
   }
 
   offset(group: string, topic: string, partition: number): CommittedOffset | undefined {
@@ -110,15 +113,26 @@ export class GroupsState {
   }
 
   #setOffset(at: OffsetRecord, value: CommittedOffset | null): CommittedOffset | null {
-    const topics = this.offsets.get(at.group) ?? new Map<string, Map<number, CommittedOffset>>()
-    const partitions = topics.get(at.topic) ?? new Map<number, CommittedOffset>()
-    const before = partitions.get(at.partition) ?? null
-    if (value === null) partitions.delete(at.partition)
-    else partitions.set(at.partition, value)
-    if (partitions.size === 0) topics.delete(at.topic)
-    else topics.set(at.topic, partitions)
-    if (topics.size === 0) this.offsets.delete(at.group)
-    else this.offsets.set(at.group, topics)
+    let topics = this.offsets.get(at.group)
+    let partitions = topics?.get(at.topic)
+    const before = partitions?.get(at.partition) ?? null
+    if (value !== null) {
+      if (!topics) {
+        topics = new Map()
+        this.offsets.set(at.group, topics)
+      }
+      if (!partitions) {
+        partitions = new Map()
+        topics.set(at.topic, partitions)
+      }
+      partitions.set(at.partition, value)
+      if (before === null) this.#offsetCount++
+    } else if (topics && partitions && before !== null) {
+      partitions.delete(at.partition)
+      if (partitions.size === 0) topics.delete(at.topic)
+      if (topics.size === 0) this.offsets.delete(at.group)
+      this.#offsetCount--
+    }
     return before
   }
 }
