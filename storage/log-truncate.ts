@@ -39,10 +39,14 @@ export async function performCut(log: Log, cut: Cut): Promise<void> {
   const { active } = segments
   active.truncate(cut.end, cut.position)
   if (cut.newest.timestamp >= 0) active.noteTimestamp(cut.newest.last, cut.newest.timestamp)
+  // The recovery point may now be this very end, and what lies below it is not looked at again.
+  active.seal()
+  active.writeIndexes()
   const fd = openFiles.pin(active.file)
   try {
     files.ftruncate(fd, cut.position)
     await files.fdatasync(fd, isUrgent)
+    await active.syncIndexes(isUrgent ?? false)
   } finally {
     openFiles.unpin(active.file)
   }

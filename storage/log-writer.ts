@@ -134,11 +134,6 @@ export class LogWriter {
     this.#dirty.add(segment)
   }
 
-  /** The segment leaves the log: no sync is for it any more. */
-  forget(segment: Segment): void {
-    this.#dirty.delete(segment)
-  }
-
   /** Writes now what is queued. */
   write(): void {
     if (this.#runs.length === 0 || this.#failure) return

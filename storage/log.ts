@@ -273,7 +273,13 @@ export class Log {
   }
 
   async #readFromDisk(from: Offset, o: ReadOptions): Promise<ReadResult> {
-    return await this.#undisturbed(() => readFromDisk(this.disk, from, o), from)
+    try {
+      return await this.#undisturbed(() => readFromDisk(this.disk, from, o), from)
+    } catch (error) {
+      // What cannot be read harms that read only; a disk that is broken refuses a write soon enough.
+      if (isFailure(error, 'ERR_STORAGE')) this.options.onReadFailure?.(error)
+      throw error
+    }
   }
 
   /** A look at the files that a truncation overtook is made again. */
@@ -332,19 +338,17 @@ export class Log {
     if (this.isOffline) return 0
     const removed = segments.replace(0, count)
     this.advanceLogStartOffset(segments.first.baseOffset)
-    for (const segment of removed) {
-      this.writer.forget(segment)
-      this.options.openFiles.close(segment.file)
-    }
     this.#deleteFiles(removed).catch(error => this.fail(error, 'write'))
     return count
   }
 
-  /** The files go after the directory holds the segment that follows, and after readers had their time. */
+  /** The files go after the directory holds the segment that follows, and after readers had their time. Until then a
+   *  crash can bring the segments back, so what is in them is synced like the rest: a torn one would end the log. */
   async #deleteFiles(removed: Segment[]): Promise<void> {
     try {
       await this.flush()
     } catch (error) {
+      for (const segment of removed) this.options.openFiles.close(segment.file)
       if (isFailure(error, 'ERR_LOG_OFFLINE') || isFailure(error, 'ERR_CLOSED')) return
       throw error
     }

@@ -299,13 +299,7 @@ class Life {
     this.#files.heal()
     if (log && !log.isOffline && choice < 2) {
       this.#clock.endTurn()
-      const end = await this.#settled(log.close())
-      assert.equal(end, Math.max((this.#batches.at(-1)?.last ?? -1) + 1, log.logStartOffset))
-      this.#recorded = { ...this.#recorded, recoveryPoint: end, syncedEnd: end, isClean: true }
-      this.#recorded.logStartOffset = log.logStartOffset
-      this.#acked = this.#durable = end
-      assert.equal(this.#files.openCount, 0, 'a closed log holds no file')
-      if (this.#dice.below(2) === 0) return
+      if (await this.#close(log)) return
     } else if (log?.isOffline && choice < 6) {
       await this.#settled(log.discard())
       await this.#runTicks(20)
@@ -318,6 +312,18 @@ class Life {
     this.#pending = []
     this.#clock.forget()
     this.#afterDeath(kind)
+  }
+
+  /** True when the next life begins at once; a failure under way may still come in between. */
+  async #close(log: Log): Promise<boolean> {
+    const end = await this.#settled(log.close().catch(error => (isFailure(error) ? -1 : Promise.reject(error))))
+    if (end < 0) return false
+    assert.equal(end, Math.max((this.#batches.at(-1)?.last ?? -1) + 1, log.logStartOffset))
+    this.#recorded = { ...this.#recorded, recoveryPoint: end, syncedEnd: end, isClean: true }
+    this.#recorded.logStartOffset = log.logStartOffset
+    this.#acked = this.#durable = end
+    assert.equal(this.#files.openCount, 0, 'a closed log holds no file')
+    return this.#dice.below(2) === 0
   }
 
   #afterDeath(kind: CrashKind): void {
