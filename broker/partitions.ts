@@ -1,10 +1,12 @@
 // Every partition that this broker hosts, kept in step with the committed metadata: logs are made, reigns begin and
 // end, deleted topics go. Changes are worked off in order; a topic counts as ready once its logs are open here.
 import { ErrorCode } from '../protocol/errors.ts'
+import { isFailure } from '../protocol/failure.ts'
 import { type LeaderEpoch, type TopicPartition, type Uuid, ZERO_UUID } from '../protocol/types.ts'
 import { type MetadataDelta, ResourceType } from '../replication/metadata/delta.ts'
 import type { MetadataImage, Topic } from '../replication/metadata/image.ts'
 import type { Catalog } from '../storage/catalog.ts'
+import { partitionName } from '../storage/partition-names.ts'
 import type { Clock } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import { Deadlines } from './deadlines.ts'
@@ -120,9 +122,16 @@ export class Partitions {
     const { leader: leaderId, leaderEpoch } = registered
     const partition = this.get(topic.topicId, index)
     const elsewhere = { partition: null, topic: topic.name, leaderId, leaderEpoch }
-    if (partition?.log.isOffline) return { ...elsewhere, errorCode: ErrorCode.KAFKA_STORAGE_ERROR }
+    const isOffline = partition ? partition.log.isOffline : this.#isRefused(topic.name, index)
+    if (isOffline) return { ...elsewhere, errorCode: ErrorCode.KAFKA_STORAGE_ERROR }
     if (!partition?.isLeader) return { ...elsewhere, errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER }
     return { errorCode: ErrorCode.NONE, topic: topic.name, partition, leaderId, leaderEpoch: partition.leaderEpoch }
+  }
+
+  /** The log is here, and damaged: storage leaves it as it is. */
+  #isRefused(topic: string, partition: number): boolean {
+    const refusals = this.#options.catalog.refusals()
+    return refusals.size > 0 && refusals.has(partitionName({ topic, partition }))
   }
 
   /** As locate, for who may name the topic either way: the zero id stands for "by name". */
@@ -197,8 +206,10 @@ export class Partitions {
       this.#byTopicId.set(topic.topicId, partitions.set(index, partition))
       return partition
     } catch (error) {
-      // That partition is offline; the others are not.
-      log.error({ err: error, topic: topic.name, partition: index }, 'partition-offline')
+      // That partition is offline; the others are not. Of a damaged log storage has told already.
+      if (!isFailure(error, 'ERR_LOG_CORRUPT')) {
+        log.error({ err: error, topic: topic.name, partition: index }, 'partition-offline')
+      }
       return null
     }
   }

@@ -32,6 +32,7 @@ export type CatalogEvent =
   | 'unclean-start'
   | 'torn-tail-cut'
   | 'log-corrupt'
+  | 'log-read-failed'
   | 'log-deleted'
   | 'log-delete-failed'
   | 'log-set-aside'

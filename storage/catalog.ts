@@ -17,7 +17,7 @@ import type { LogConfig } from './log-config.ts'
 import { type LogDirectory, markCleanShutdown, openLogDirectory, takeCleanShutdown } from './log-directory.ts'
 import { OpenFiles } from './open-files.ts'
 import { type DirectoryFate, fateName, METADATA_TOPIC, parseDirectoryName, partitionName } from './partition-names.ts'
-import { Slots } from './slots.ts'
+import { Slots, Turns } from './slots.ts'
 import { openLevelStore, SnapshotCache } from './snapshot-cache.ts'
 import { Suspects } from './suspects.ts'
 import { TailCache } from './tail-cache.ts'
@@ -26,6 +26,7 @@ export type { CatalogEvent, CatalogOptions, CatalogSettings } from './catalog-op
 
 /** Logs that are opened or closed at the same time: enough for the disk, few enough to leave the loop to others. */
 const AT_ONCE = 16
+const READ_FAILURE_PAUSE_MS = 60_000
 
 export class Catalog {
   readonly #o: CatalogOptions
@@ -41,8 +42,10 @@ export class Catalog {
   /** Logs that could not be opened, and why: their files stay as they are. */
   readonly #refused = new Map<string, unknown>()
   /** Work on one name goes one after the other. */
-  readonly #inTurn = new Map<string, Promise<unknown>>()
+  readonly #turns = new Turns()
   readonly #slots = new Slots(AT_ONCE)
+  /** When the last failed read of a log was told. */
+  readonly #readFailures = new Map<string, number>()
   #lost: MoldauError | null = null
   #isClosing = false
   readonly snapshots: SnapshotCache
@@ -193,7 +196,7 @@ export class Catalog {
    *  A null topic id takes whatever is there. Rejects with ERR_LOG_CORRUPT again and again: only that log is offline. */
   getOrCreate(topicPartition: TopicPartition, topicId: Uuid | null, config: LogConfig): Promise<Log> {
     const name = partitionName(topicPartition)
-    return this.#after(name, async () => {
+    return this.#turns.run(name, async () => {
       const open = this.#logs.get(name)
       if (open && (topicId === null || open.topicId === topicId)) return open
       this.#checkOpen()
@@ -205,7 +208,7 @@ export class Catalog {
   /** Out of service at once; the files follow after file.delete.delay.ms. No error where there is none. */
   remove(topicPartition: TopicPartition): Promise<void> {
     const name = partitionName(topicPartition)
-    return this.#after(name, async () => {
+    return this.#turns.run(name, async () => {
       this.#checkOpen()
       const delayMs = this.#logs.get(name)?.config.fileDeleteDelayMs ?? this.#o.settings.fileDeleteDelayMs
       const renamed = await this.#retire(topicPartition, 'delete')
@@ -219,7 +222,7 @@ export class Catalog {
     for (const name of [...this.#unclaimed]) {
       const stray = parseDirectoryName(name) as TopicPartition
       if (stray.topic === METADATA_TOPIC) continue
-      await this.#after(name, async () => {
+      await this.#turns.run(name, async () => {
         if (this.#unclaimed.has(name)) await this.#retire(stray, 'stray')
       })
     }
@@ -231,7 +234,7 @@ export class Catalog {
     this.#isClosing = true
     await this.#housekeeping.stop()
     await this.#deletions.stop()
-    await Promise.allSettled(this.#inTurn.values())
+    await this.#turns.settled()
     try {
       if (this.#lost === null) await this.#closeLogs()
       if (this.#lost === null) await this.#files.writeAll(this.#logs)
@@ -319,6 +322,7 @@ export class Catalog {
       isSuspect: this.#suspects.has(name),
       isUrgent: isMetadata,
       onFailure: failure => void this.#logFailed(topicPartition, failure),
+      onReadFailure: error => this.#readFailed(name, error),
       beforeTruncation: to => this.#files.lower(name, to, this.#logs)
     })
     const { logEndOffset, truncatedBytes } = log
@@ -352,6 +356,14 @@ export class Catalog {
     return renamed
   }
 
+  /** A consumer asks again and again: said once a minute. */
+  #readFailed(name: string, error: MoldauError): void {
+    const nowMs = this.#o.clock.monotonicMs()
+    if (nowMs - (this.#readFailures.get(name) ?? Number.NEGATIVE_INFINITY) < READ_FAILURE_PAUSE_MS) return
+    this.#readFailures.set(name, nowMs)
+    this.#o.onEvent('error', 'log-read-failed', { directory: path.join(this.directory, name), err: error })
+  }
+
   async #logFailed(topicPartition: TopicPartition, failure: LogFailure): Promise<void> {
     const { error, operation, durableEndOffset } = failure
     const isMarked =
@@ -370,17 +382,6 @@ export class Catalog {
   #checkOpen(): void {
     if (this.#lost !== null) throw new MoldauError('ERR_LOG_OFFLINE', this.#lost.message, { cause: this.#lost })
     if (this.#isClosing) throw new MoldauError('ERR_CLOSED', 'the log directory is closing')
-  }
-
-  #after<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#inTurn.get(name)
-    const done = before ? before.then(work, work) : work()
-    this.#inTurn.set(name, done)
-    const forget = () => {
-      if (this.#inTurn.get(name) === done) this.#inTurn.delete(name)
-    }
-    done.then(forget, forget)
-    return done
   }
 }
 

@@ -49,6 +49,8 @@ export interface LogOptions extends SharedStorage {
   /** The metadata log: its syncs go before all others. */
   readonly isUrgent?: boolean
   readonly onFailure: (failure: LogFailure) => void
+  /** A read that the system refused; the log stays online. */
+  readonly onReadFailure?: (error: MoldauError) => void
   /** The recovery point has moved by itself (a roll): worth recording soon. */
   readonly onRecoveryPoint?: (recoveryPoint: Offset) => void
   /** Must durably lower the recorded recovery point and synced end to `to` before it resolves. */

@@ -22,6 +22,8 @@ type Operation = keyof Files
 export class FaultyFiles extends NodeFiles {
   readonly #paths = new Map<number, string>()
   fault: ((operation: Operation, path: string) => string | null) | null = null
+  /** Operations that have not ended. */
+  atWork = 0
   readonly log: { operation: Operation; path: string }[] = []
 
   static create(): FaultyFiles {
@@ -35,12 +37,21 @@ export class FaultyFiles extends NodeFiles {
     })
   }
 
+  #watch(result: Promise<unknown>): void {
+    this.atWork++
+    const over = () => {
+      this.atWork--
+    }
+    result.then(over, over)
+  }
+
   call(operation: Operation, member: (...args: unknown[]) => unknown, args: unknown[]): unknown {
     const path = typeof args[0] === 'number' ? (this.#paths.get(args[0]) ?? '?') : String(args[0])
     this.log.push({ operation, path })
     const code = this.fault?.(operation, path) ?? null
     if (code === null) {
       const result = member.apply(this, args)
+      if (result instanceof Promise) this.#watch(result)
       if (operation === 'open') this.#paths.set(result as number, path)
       return result
     }
@@ -132,14 +143,18 @@ export async function append(log: Log, count = 1, valueBytes = 20): Promise<Offs
 
 /** Lets promises and ends of turns run until `done` holds. */
 export async function until(done: () => boolean): Promise<void> {
-  for (let turns = 0; turns < 5000; turns++) {
-    if (done()) return
+  const limit = Date.now() + 20_000
+  while (!done()) {
+    if (Date.now() > limit) throw new Error(`never came: ${done}`)
     await new Promise<void>(resolve => setImmediate(resolve))
   }
-  throw new Error(`never came: ${done}`)
 }
 
-/** As many turns as housekeeping needs to be done with what is due. */
-export async function settle(): Promise<void> {
-  for (let turns = 0; turns < 200; turns++) await new Promise<void>(resolve => setImmediate(resolve))
+/** Lets what is due run to its end: until the disk has been left alone for a while. */
+export async function settle(life: Life): Promise<void> {
+  for (let quiet = 0, seen = -1; quiet < 100; quiet++) {
+    if (life.files.log.length !== seen || life.files.atWork > 0) quiet = 0
+    seen = life.files.log.length
+    await new Promise<void>(resolve => setImmediate(resolve))
+  }
 }

@@ -163,7 +163,7 @@ test('a deleted topic: gone at once, files later, and its name inherits nothing'
   t.notOk(existsSync(join(life.directory, doomed[0] as string)), 'a leftover is dropped at the start')
   await catalog.remove(orders(0))
   life.clock.advance(59_999)
-  await settle()
+  await settle(life)
   t.equal(readdirSync(life.directory).filter(name => name.endsWith('-delete')).length, 1, 'file.delete.delay.ms')
   life.clock.advance(1)
   await until(() => !readdirSync(life.directory).some(name => name.endsWith('-delete')))
@@ -228,7 +228,7 @@ test('a failed sync is marked elsewhere too, and the next start copies what it l
   await t.rejects(append(log), { code: 'ERR_LOG_OFFLINE' })
   await until(() => life.offline.length > 0)
   const syncs = life.files.log.filter(each => each.operation === 'fdatasync' && each.path.endsWith('.log'))
-  await settle()
+  await settle(life)
   t.equal(
     life.files.log.filter(each => each.operation === 'fdatasync' && each.path.endsWith('.log')).length,
     syncs.length,
@@ -263,7 +263,7 @@ test('a truncation lowers what is recorded before it begins', async t => {
   catalog.recordHighWatermark(orders(0), 6)
   life.clock.advance(30_000)
   await until(() => existsSync(join(life.directory, 'recovery-point-offset-checkpoint')))
-  await settle()
+  await settle(life)
   t.match(read(life, 'moldau-synced-end-checkpoint'), 'orders 0 6')
   let seen = ''
   life.files.fault = (operation, path) => {
@@ -338,11 +338,11 @@ test('nothing ticks for an idle partition, and an idle broker writes nothing', a
   await Promise.all(Array.from({ length: 60 }, (_, i) => catalog.getOrCreate(orders(i), topicId(1), config)))
   t.equal(life.clock.timerCount, timers)
   life.clock.advance(60_000)
-  await settle()
+  await settle(life)
   life.files.log.length = 0
   for (let minute = 0; minute < 15; minute++) {
     life.clock.advance(60_000)
-    await settle()
+    await settle(life)
   }
   t.same(life.files.log, [], 'no operation in a quarter of an hour')
   t.equal(life.clock.timerCount, timers)
