@@ -35,15 +35,18 @@ export class World {
   readonly files: FaultyFiles
   readonly lines: { readonly level: string; readonly msg: string }[]
   readonly directory: string
+  /** From now on no sync returns; the answer lets them go on. */
+  readonly holdSyncs: () => () => void
   readonly #opened: Connection[] = []
   #client: Connection | null = null
 
-  constructor(parts: Pick<World, 'broker' | 'clock' | 'files' | 'lines' | 'directory'>) {
+  constructor(parts: Pick<World, 'broker' | 'clock' | 'files' | 'lines' | 'directory' | 'holdSyncs'>) {
     this.broker = parts.broker
     this.clock = parts.clock
     this.files = parts.files
     this.lines = parts.lines
     this.directory = parts.directory
+    this.holdSyncs = parts.holdSyncs
   }
 
   /** A new connection to the listener of that name. */
@@ -121,10 +124,48 @@ export class World {
     return this.filesOf(topic).filter(each => each.endsWith('.log'))
   }
 
+  /** Lets time pass, a little each turn, until that is done. */
+  async passing<T>(work: Promise<T>, stepMs = 1): Promise<T> {
+    let isDone = false
+    const done = work.finally(() => {
+      isDone = true
+    })
+    await until(() => {
+      if (!isDone) this.clock.advance(stepMs)
+      return isDone
+    }, 'an answer')
+    return done
+  }
+
   async stop(): Promise<void> {
     for (const each of this.#opened) await each.close()
     await this.broker.stop()
     rmSync(this.directory, { recursive: true })
+  }
+}
+
+/** A disk whose syncs can be held back. */
+class Brake {
+  #held: Promise<void> | null = null
+
+  /** From now on no sync returns; the answer lets them go on. */
+  hold(): () => void {
+    let release = (): void => {}
+    this.#held = new Promise(resolve => {
+      release = resolve
+    })
+    return () => {
+      this.#held = null
+      release()
+    }
+  }
+
+  on(files: FaultyFiles): FaultyFiles {
+    const fdatasync = async (fd: number) => {
+      await this.#held
+      return files.fdatasync(fd)
+    }
+    return new Proxy(files, { get: (target, key) => (key === 'fdatasync' ? fdatasync : Reflect.get(target, key)) })
   }
 }
 
@@ -133,7 +174,8 @@ export async function worldOf(t: Test, ...set: string[]): Promise<World> {
   // Not t.testdir(): that is removed before a teardown runs, and a broker writes until it has stopped.
   const directory = mkdtempSync(join(tmpdir(), 'moldau-test-'))
   const clock = new CatalogClock()
-  const files = Recorder.create()
+  const brake = new Brake()
+  const files = brake.on(Recorder.create())
   const lines: World['lines'] = []
   const log = createLogger({ level: 'info', to: { write: line => lines.push(JSON.parse(line)) } })
   const { config } = loadConfig({
@@ -141,7 +183,7 @@ export async function worldOf(t: Test, ...set: string[]): Promise<World> {
   })
   const onFatal = (reason: Error) => t.fail(reason.message)
   const broker = await startBroker({ config, log, clock, random: systemRandom, files, onFatal })
-  const world = new World({ broker, clock, files, lines, directory })
+  const world = new World({ broker, clock, files, lines, directory, holdSyncs: () => brake.hold() })
   t.teardown(() => world.stop())
   return world
 }
