@@ -173,9 +173,10 @@ class Recovery {
     this.#wasWalked = true
     const from = await this.#walkStart()
     this.#epochs.truncateFromEnd(from)
+    // Where a segment begins right here the one before is looked at too: it may have been left with zeros at its end.
     const start = Math.max(
       0,
-      this.#segments.findLastIndex(segment => segment.baseOffset <= from)
+      this.#segments.findLastIndex(segment => segment.baseOffset < from)
     )
     const cuts = new Map<Segment, number>()
     const atRoll: { offset: Offset; bytes: Buffer }[] = []
