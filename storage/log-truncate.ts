@@ -100,6 +100,8 @@ export async function rebuildProducers(log: Log, end: Offset): Promise<void> {
 
 async function loadSnapshot(log: Log, end: Offset): Promise<Offset> {
   for (const offset of log.snapshots.atOrBelow(end)) {
+    // The batches between an older one and the first segment are gone: it would be stale.
+    if (offset < log.segments.first.baseOffset) break
     const bytes = await log.snapshots.read(offset)
     try {
       if (bytes) log.producers.readSnapshot(bytes, offset)
