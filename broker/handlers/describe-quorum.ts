@@ -15,6 +15,7 @@ export const onDescribeQuorum = handler(describeQuorum, (request, _context, serv
         : { partitionIndex, errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION }
     )
   }))
+  if (!topics.some(each => each.partitions.some(partition => partition.errorCode === ErrorCode.NONE))) return { topics }
   const nodes = [...services.metadata.image.controllers.values()].map(({ controllerId, endPoints }) => ({
     nodeId: controllerId,
     listeners: endPoints.map(({ name, host, port }) => ({ name, host, port }))

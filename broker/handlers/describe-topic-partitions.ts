@@ -67,7 +67,15 @@ function present(topic: Topic, from: number, upto: number, isLive: (id: number) 
 }
 
 function missing(name: string, errorCode: number) {
-  return { errorCode, name, topicId: ZERO_UUID, isInternal: isInternalTopic(name), partitions: [] }
+  const topicAuthorizedOperations = authorizedOperations('TOPIC')
+  return {
+    errorCode,
+    name,
+    topicId: ZERO_UUID,
+    isInternal: isInternalTopic(name),
+    topicAuthorizedOperations,
+    partitions: []
+  }
 }
 
 /** As Java compares strings. */

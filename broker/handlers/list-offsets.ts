@@ -51,7 +51,7 @@ export const onListOffsets = handler(listOffsets, async (request, { apiVersion }
     request.topics.map(async ({ name, partitions }) => ({
       name,
       partitions: await Promise.all(
-        partitions.map(async each => {
+        distinct(partitions).map(async each => {
           const isTwice = (seen.get(`${name}/${each.partitionIndex}`) ?? 0) > 1
           const answer = isTwice
             ? { errorCode: ErrorCode.INVALID_REQUEST }
@@ -63,6 +63,10 @@ export const onListOffsets = handler(listOffsets, async (request, { apiVersion }
   )
   return { topics }
 })
+
+function distinct(partitions: readonly Asked[]): Asked[] {
+  return [...new Map(partitions.map(each => [each.partitionIndex, each])).values()]
+}
 
 async function answerOne(request: Request, topic: string, asked: Asked, version: number, services: Services) {
   const { timestamp, partitionIndex, currentLeaderEpoch } = asked

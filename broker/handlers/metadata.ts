@@ -5,6 +5,7 @@ import { ErrorCode } from '../../protocol/errors.ts'
 import { metadata } from '../../protocol/messages/metadata.ts'
 import type { RequestOf, ResponseDraft } from '../../protocol/schema.ts'
 import { ZERO_UUID } from '../../protocol/types.ts'
+import { topicNameFault } from '../../replication/controller/topic-names.ts'
 import type { Topic } from '../../replication/metadata/image.ts'
 import { liveEndpoints } from '../endpoints.ts'
 import { isInternalTopic } from '../partitions.ts'
@@ -21,7 +22,8 @@ export const onMetadata = handler(metadata, async (request, context, services) =
   if (apiVersion < 12 && request.topics?.some(each => each.name === null || each.topicId !== ZERO_UUID)) {
     return {
       errorCode: ErrorCode.INVALID_REQUEST,
-      topics: request.topics.map(each => refused(each, ErrorCode.INVALID_REQUEST))
+      // The answer has no null for a name yet.
+      topics: request.topics.map(each => refused({ ...each, name: each.name ?? '' }, ErrorCode.INVALID_REQUEST))
     }
   }
   const asksForAll = request.topics === null || (apiVersion === 0 && request.topics.length === 0)
@@ -32,7 +34,7 @@ export const onMetadata = handler(metadata, async (request, context, services) =
   const { image } = services.metadata
   const topics = asksForAll
     ? [...image.topicsByName.values()].map(describe)
-    : (request.topics ?? []).map(asked => {
+    : distinct(request.topics ?? []).map(asked => {
         const topic = asked.name === null ? image.topicsById.get(asked.topicId) : image.topicsByName.get(asked.name)
         return topic ? describe(topic) : refused(asked, missingCode(asked, created))
       })
@@ -57,8 +59,13 @@ async function createMissing(request: Request, services: Services): Promise<Read
   return missing.size === 0 ? new Map() : services.controller.autoCreate([...missing])
 }
 
+function distinct(topics: readonly Asked[]): Asked[] {
+  return [...new Map(topics.map(each => [each.name ?? each.topicId, each])).values()]
+}
+
 function missingCode(asked: Asked, created: ReadonlyMap<string, number>): number {
   if (asked.name === null) return ErrorCode.UNKNOWN_TOPIC_ID
+  if (topicNameFault(asked.name) !== null) return ErrorCode.INVALID_TOPIC_EXCEPTION
   const errorCode = created.get(asked.name) ?? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
   // Made, but not yet here: the one answer that every client retries.
   return errorCode === ErrorCode.NONE || errorCode === ErrorCode.TOPIC_ALREADY_EXISTS

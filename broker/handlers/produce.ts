@@ -7,6 +7,7 @@ import { produce } from '../../protocol/messages/produce.ts'
 import { isTransactional } from '../../protocol/records/batch.ts'
 import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
 import type { AppendResult } from '../../storage/log.ts'
+import { usesZstd } from '../../storage/validate.ts'
 import { endpointOf } from '../endpoints.ts'
 import { errorCodeOf } from '../net/dispatch.ts'
 import type { Partition } from '../partition.ts'
@@ -20,6 +21,14 @@ type PartitionReply = Omit<ResponseOf<typeof produce>['responses'][number]['part
 
 const ACKS_ALL = -1
 const BATCH_HEADER_BYTES = 61
+/** Older clients that read the topic could not know the codec (KIP-110). */
+const ZSTD_SINCE = 7
+const WITHOUT_LOG_START: ReadonlySet<number> = new Set([
+  ErrorCode.CORRUPT_MESSAGE,
+  ErrorCode.MESSAGE_TOO_LARGE,
+  ErrorCode.RECORD_LIST_TOO_LARGE,
+  ErrorCode.KAFKA_STORAGE_ERROR
+])
 /** Clients that administer write internal topics under this name (AdminUtils.ADMIN_CLIENT_ID). */
 const ADMIN_CLIENT_ID = '__admin_client'
 
@@ -75,7 +84,7 @@ function append(
   try {
     const result = partition.appendAsLeader(records as Buffer, 'client')
     return result.kind === 'refused'
-      ? refused(reply, result)
+      ? refused(reply, result, partition)
       : accepted(reply, result, partition, request.acks, pending)
   } catch (error) {
     if (!isFailure(error)) throw error
@@ -94,6 +103,9 @@ function refusalOf(
   }
   if (records === null || records.length < BATCH_HEADER_BYTES) {
     return { errorCode: ErrorCode.INVALID_RECORD, message: 'a produce request must hold one whole record batch' }
+  }
+  if (context.apiVersion < ZSTD_SINCE && usesZstd(records)) {
+    return { errorCode: ErrorCode.UNSUPPORTED_COMPRESSION_TYPE }
   }
   if (isTransactional(records, 0)) {
     return { errorCode: ErrorCode.INVALID_TXN_STATE, message: 'transactions are not supported by this broker yet' }
@@ -126,9 +138,17 @@ function accepted(
   return reply
 }
 
-function refused(reply: PartitionReply, result: AppendResult & { kind: 'refused' }): PartitionReply {
+/** A producer whose sequence is refused looks at the log start (KIP-360); what no log was asked about has none
+ *  (ReplicaManager.appendToLocalLog). */
+function refused(
+  reply: PartitionReply,
+  result: AppendResult & { kind: 'refused' },
+  partition: Partition
+): PartitionReply {
   reply.recordErrors = result.recordErrors.map(each => ({ ...each }))
-  return fail(reply, result.errorCode, result.errorMessage ?? undefined)
+  fail(reply, result.errorCode, result.errorMessage ?? undefined)
+  if (!WITHOUT_LOG_START.has(result.errorCode)) reply.logStartOffset = partition.logStartOffset
+  return reply
 }
 
 function fail(reply: PartitionReply, errorCode: number, message?: string, located?: Located): PartitionReply {

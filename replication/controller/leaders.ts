@@ -3,6 +3,7 @@ import { ErrorCode } from '../../protocol/errors.ts'
 import type { electLeaders } from '../../protocol/messages/elect-leaders.ts'
 import type { RequestOf } from '../../protocol/schema.ts'
 import type { BrokerId } from '../../protocol/types.ts'
+import { ResourceType } from '../metadata/delta.ts'
 import type { MetadataImage, Topic } from '../metadata/image.ts'
 import { NO_LEADER } from '../metadata/partition.ts'
 import type { MetadataRecord } from '../metadata/records.ts'
@@ -22,6 +23,8 @@ import { changePartition } from './election.ts'
 /** ElectionType.java */
 const PREFERRED = 0
 const UNCLEAN = 1
+/** ReplicationControlManager.maxElectionsPerImbalance */
+const BALANCED_MAX = 1000
 
 export interface ElectedTopic {
   readonly topic: string
@@ -36,7 +39,11 @@ export function decideElectLeaders(
   const { electionType, topicPartitions } = request
   if (electionType !== PREFERRED && electionType !== UNCLEAN) {
     const outcome = refused(ErrorCode.INVALID_REQUEST, `Unknown election type ${electionType}`)
-    return { records: [], reply: { ...outcome, topics: [] } }
+    const topics = (topicPartitions ?? []).map(({ topic, partitions }) => ({
+      topic,
+      partitionResult: partitions.map(partitionId => ({ partitionId, ...outcome }))
+    }))
+    return { records: [], reply: { ...outcome, topics } }
   }
   const records: MetadataRecord[] = []
   // Asked for all partitions, those that need nothing are not named.
@@ -86,6 +93,24 @@ function electOne(
   }
   records.push(recordFor(image)('PartitionChangeRecord', { topicId: topic.topicId, partitionId, ...change }))
   return DONE
+}
+
+/** Gives leaderships back to preferred replicas that are in sync again, at most so many at a time. */
+export function decideBalance(image: MetadataImage, rules: Rules): Decision<null> {
+  const { records } = decideElectLeaders(image, { electionType: PREFERRED, topicPartitions: null }, rules)
+  return { records: records.slice(0, BALANCED_MAX), reply: null }
+}
+
+/** Partitions without a leader whose topics would rather lose records than wait: the setting may have come later. */
+export function decideUncleanElections(image: MetadataImage, rules: Rules): Decision<null> {
+  const records: MetadataRecord[] = []
+  for (const { name, partitions } of image.topicsByName.values()) {
+    if (!rules.mayElectUnclean(image.configs(ResourceType.TOPIC, name))) continue
+    for (const [partitionId, { leader }] of partitions.entries()) {
+      if (leader === NO_LEADER) electOne(image, name, partitionId, UNCLEAN, records, rules)
+    }
+  }
+  return { records, reply: null }
 }
 
 /** ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE */

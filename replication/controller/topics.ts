@@ -212,17 +212,22 @@ export interface DeletedTopic extends Outcome {
   readonly topicId: Uuid
 }
 
+type Wanted = RequestOf<typeof deleteTopics>['topics'][number]
+
 /** `topics` names topics by name (then with the zero id) or by id (then with null), never both (ControllerApis.deleteTopics). */
 export function decideDeleteTopics(
   image: MetadataImage,
-  topics: RequestOf<typeof deleteTopics>['topics'],
+  topics: readonly Wanted[],
   rules: Rules
 ): Decision<DeletedTopic[]> {
   const records: MetadataRecord[] = []
   const make = recordFor(image)
   const doomed = new Set<Uuid>()
-  const reply = topics.map(({ name, topicId }): DeletedTopic => {
-    const isDuplicate = topics.filter(other => other.name === name && other.topicId === topicId).length > 1
+  const isSame = (one: Wanted, other: Wanted): boolean => one.name === other.name && one.topicId === other.topicId
+  const distinct = topics.filter((topic, index) => topics.findIndex(other => isSame(topic, other)) === index)
+  const reply = distinct.map((topic): DeletedTopic => {
+    const { name, topicId } = topic
+    const isDuplicate = topics.filter(other => isSame(topic, other)).length > 1
     const found = findTopic(image, name, topicId)
     const named = { name: name ?? ('errorCode' in found ? null : found.name), topicId }
     if (isDuplicate) return { ...named, ...refused(ErrorCode.INVALID_REQUEST, 'Duplicate topic name or id.') }

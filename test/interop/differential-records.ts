@@ -8,6 +8,7 @@ import { offsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-
 import { produce } from '../../protocol/messages/produce.ts'
 import { type BatchDraft, buildBatch } from '../../protocol/records/builder.ts'
 import type { Scenario, Stage } from './differential.ts'
+import { until } from './suite.ts'
 
 const TIME = 1_700_000_000_000
 
@@ -100,9 +101,10 @@ const idempotence: Scenario = {
   fromVersion: 3,
   async play(stage, version) {
     const topic = await place(stage, 'a')
-    const answer = await stage.ask(initProducerId, 5, { transactionalId: null, transactionTimeoutMs: 1000 })
-    if (typeof answer === 'string') throw new Error(answer)
-    const { producerId } = answer
+    const producerId = await until('a producer id', 10_000, async () => {
+      const answer = await stage.ask(initProducerId, 5, { transactionalId: null, transactionTimeoutMs: 1000 })
+      return typeof answer !== 'string' && answer.errorCode === 0 ? answer.producerId : undefined
+    })
     const go = (what: string, baseSequence: number, more: Partial<BatchDraft> = {}) =>
       send(
         stage,

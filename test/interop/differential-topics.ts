@@ -211,7 +211,9 @@ const describing: Scenario = {
 
 /** Settings of the process under test, and those that one of the two does not have. */
 const isOwn = (name: string): boolean =>
-  /^(log\.dirs?|(advertised\.)?listeners|controller\.quorum\.voters|node\.id|broker\.id|moldau\..*)$/.test(name)
+  /^(log\.dirs?|(advertised\.)?listeners|controller\.quorum\.voters|node\.id|broker\.id|moldau\..*|(share\.coordinator\.state\.topic|transaction\.state\.log)\..*)$/.test(
+    name
+  )
 
 const changing: Scenario = {
   name: 'settings',
