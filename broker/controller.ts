@@ -26,7 +26,12 @@ import {
   decideIncrementalAlterConfigs
 } from '../replication/controller/configs.ts'
 import { type Decision, isActive, type Rules } from '../replication/controller/decision.ts'
-import { decideAllocateProducerIds, decideElectLeaders } from '../replication/controller/leaders.ts'
+import {
+  decideAllocateProducerIds,
+  decideBalance,
+  decideElectLeaders,
+  decideUncleanElections
+} from '../replication/controller/leaders.ts'
 import { Sessions } from '../replication/controller/sessions.ts'
 import { decideCreatePartitions, decideCreateTopics, decideDeleteTopics } from '../replication/controller/topics.ts'
 import type { MetadataImage } from '../replication/metadata/image.ts'
@@ -68,6 +73,8 @@ export class Controller implements MachineState<MetadataRecord> {
   #machine: Machine<MetadataRecord> | null = null
   #timer: Timer | null = null
   #lastTickMs = 0
+  #balancedMs = 0
+  #uncleanMs = 0
 
   constructor(o: ControllerOptions) {
     this.#o = o
@@ -90,7 +97,10 @@ export class Controller implements MachineState<MetadataRecord> {
     const minInsyncReplicas = this.#o.config.get('min.insync.replicas')
     const { self } = this.#o
     await this.#submit(image => decideActivation(image, { ...self, minInsyncReplicas, bootstrap }))
-    this.#lastTickMs = this.#o.clock.monotonicMs()
+    const nowMs = this.#o.clock.monotonicMs()
+    this.#lastTickMs = nowMs
+    this.#balancedMs = nowMs
+    this.#uncleanMs = nowMs
     this.#scheduleTick()
   }
 
@@ -243,7 +253,22 @@ export class Controller implements MachineState<MetadataRecord> {
     if (stalledMs > STALL_MS) this.#sessions.credit(stalledMs)
     for (const brokerId of this.#sessions.expired(nowMs)) this.#expire(brokerId)
     this.metadataLog.maybeSnapshot().catch(error => logger.error({ err: error }, 'metadata-snapshot-failed'))
+    this.#elect(nowMs)
     if (this.#machine) this.#scheduleTick()
+  }
+
+  /** What nobody asks for: leaderships go back to preferred replicas, and unclean elections where a topic allows them. */
+  #elect(nowMs: number): void {
+    const { config, logger } = this.#o
+    const failed = (error: unknown) => logger.error({ err: error }, 'election-failed')
+    if (nowMs - this.#balancedMs >= config.get('leader.imbalance.check.interval.seconds') * 1000) {
+      this.#balancedMs = nowMs
+      if (config.get('auto.leader.rebalance.enable')) this.#submit(decideBalance).catch(failed)
+    }
+    if (nowMs - this.#uncleanMs >= config.get('unclean.leader.election.interval.ms')) {
+      this.#uncleanMs = nowMs
+      this.#submit(decideUncleanElections).catch(failed)
+    }
   }
 
   #expire(brokerId: BrokerId): void {

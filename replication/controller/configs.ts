@@ -5,7 +5,7 @@ import { ErrorCode } from '../../protocol/errors.ts'
 import { ResourceType } from '../metadata/delta.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import type { MetadataRecord } from '../metadata/records.ts'
-import { type Decision, DONE, type Outcome, type Rules, recordFor, refused } from './decision.ts'
+import { type Decision, DONE, isElrEnabled, type Outcome, type Rules, recordFor, refused } from './decision.ts'
 
 /** AlterConfigOp.OpType */
 export const ConfigOperation = { SET: 0, DELETE: 1, APPEND: 2, SUBTRACT: 3 } as const
@@ -32,6 +32,8 @@ export interface AlteredConfig extends Outcome {
 }
 
 type Changes = Map<string, string | null>
+
+const MIN_ISR = 'min.insync.replicas'
 
 export function decideIncrementalAlterConfigs(
   image: MetadataImage,
@@ -86,7 +88,8 @@ function changeOne(
     if (value === null) all.delete(name)
     else all.set(name, value)
   }
-  const fault = rules.configFault(resourceType, resourceName, all)
+  const fault =
+    rules.configFault(resourceType, resourceName, all) ?? minIsrFault(image, resourceType, resourceName, changes)
   if (fault !== null) return refused(ErrorCode.INVALID_CONFIG, fault)
   const missing = existenceFault(image, resourceType, resourceName)
   if (missing) return missing
@@ -94,8 +97,25 @@ function changeOne(
     // A broker re-reads what a setting names (key stores) even when its text stays the same (KAFKA-14136).
     if ((current.get(name) ?? null) === value && resourceType !== ResourceType.BROKER) continue
     records.push(recordFor(image)('ConfigRecord', { resourceType, resourceName, name, value }))
+    // Eligible leader replicas had everything as long as nothing was committed below the old minimum (KIP-966).
+    if (name === MIN_ISR && isElrEnabled(image)) {
+      const topicName = resourceType === ResourceType.TOPIC ? resourceName : ''
+      records.push(recordFor(image)('ClearElrRecord', { topicName }))
+    }
   }
   return DONE
+}
+
+/** With eligible leader replicas all brokers go by one minimum, and there always is one. */
+function minIsrFault(
+  image: MetadataImage,
+  resourceType: number,
+  resourceName: string,
+  changes: Changes
+): string | null {
+  if (resourceType !== ResourceType.BROKER || !changes.has(MIN_ISR) || !isElrEnabled(image)) return null
+  if (resourceName !== '') return `Broker-level ${MIN_ISR} cannot be altered while ELR is enabled.`
+  return changes.get(MIN_ISR) === null ? `Cluster-level ${MIN_ISR} cannot be removed while ELR is enabled.` : null
 }
 
 function incremental(image: MetadataImage, resource: ConfigAlteration, rules: Rules): Changes | Outcome {

@@ -16,7 +16,7 @@ import { recordAt } from '../../replication/metadata/records.ts'
 import { Catalog } from '../../storage/catalog.ts'
 import { MemoryFiles } from '../../storage/files-memory.ts'
 import { MemoryKeyStores } from '../../storage/snapshot-cache.ts'
-import { chance } from '../replication/controller/cluster.ts'
+import { chance, shows } from '../replication/controller/cluster.ts'
 import { CatalogClock, settings } from '../storage/catalog-fixture.ts'
 
 const DIRECTORY = '/data'
@@ -391,6 +391,41 @@ test('a broker that falls silent is fenced; its neighbour with the same id is tu
   t.match(await beat(), { errorCode: 0, isFenced: false }, 'and may come back')
   await beat(true)
   await life.stop()
+})
+
+test('leadership goes back to preferred replicas at its interval, unless that is off', async t => {
+  for (const isOn of [true, false]) {
+    const set = [`auto.leader.rebalance.enable=${isOn}`, 'leader.imbalance.check.interval.seconds=20']
+    const node = new Node({ set })
+    const life = await node.start()
+    const brokerEpoch = await otherBroker(t, life, 2)
+    const beat = (wantFence: boolean) =>
+      life.controller.heartbeat({
+        ...{ brokerId: 2, brokerEpoch, currentMetadataOffset: life.controller.metadata.endOffset - 1, wantFence },
+        ...{ wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
+      })
+    await beat(false)
+    const assignments = [{ partitionIndex: 0, brokerIds: [2, 1] }]
+    const topic = { name: 'a', numPartitions: -1, replicationFactor: -1, assignments, configs: [] }
+    const [made] = await life.controller.createTopics({ topics: [topic], validateOnly: false })
+    const partition = () => life.image.topicsByName.get('a')?.partitions[0]
+    await beat(true)
+    shows(t, partition(), { leader: 1, isr: [1] })
+    await beat(false)
+    // Broker 2 caught up: what AlterPartition would have said.
+    const joined = { topicId: made?.topicId, partitionId: 0, isr: [1, 2] }
+    life.controller.metadataLog.append([recordAt(30, 'PartitionChangeRecord', joined)])
+    life.controller.apply(recordAt(30, 'PartitionChangeRecord', joined), life.controller.metadataLog.logEndOffset)
+    for (let seconds = 0; seconds < 22; seconds += 0.5) {
+      if (seconds === 19) t.equal(partition()?.leader, 1, 'not before its time')
+      node.clock.advance(500)
+      await beat(false)
+      await turns(2)
+    }
+    t.equal(partition()?.leader, isOn ? 2 : 1)
+    await beat(true)
+    await life.stop()
+  }
 })
 
 test('producer ids: once given, never again', async t => {

@@ -18,6 +18,7 @@ import {
 import { MetadataDelta } from '../../replication/metadata/delta.ts'
 import { MetadataImage } from '../../replication/metadata/image.ts'
 import { type MetadataRecord, recordAt } from '../../replication/metadata/records.ts'
+import { shows } from './controller/cluster.ts'
 
 const GOLDEN = path.join('test', 'golden', 'metadata')
 const SNAPSHOT = '00000000000000000089-0000000001.checkpoint'
@@ -108,13 +109,13 @@ test('epochs: every change raises the partition epoch, a named leader the leader
     image.apply(recordAt(LEVEL, 'PartitionChangeRecord', { topicId: TOPIC_ID, partitionId: 0, ...fields }))
     return image.partition(TOPIC_ID, 0)
   }
-  t.match(change({ isr: [1] }), { isr: [1], leader: 1, leaderEpoch: 3, partitionEpoch: 5 })
-  t.match(change({ leader: 1 }), { leader: 1, leaderEpoch: 4, partitionEpoch: 6 })
-  t.match(change({ leader: -1, isr: [], eligibleLeaderReplicas: [1], lastKnownElr: [1] }), {
+  shows(t, change({ isr: [1] }), { isr: [1], leader: 1, leaderEpoch: 3, partitionEpoch: 5 })
+  shows(t, change({ leader: 1 }), { leader: 1, leaderEpoch: 4, partitionEpoch: 6 })
+  shows(t, change({ leader: -1, isr: [], eligibleLeaderReplicas: [1], lastKnownElr: [1] }), {
     ...{ leader: -1, leaderEpoch: 5, partitionEpoch: 7, isr: [], elr: [1], lastKnownElr: [1] }
   })
   image.apply(recordAt(LEVEL, 'ClearElrRecord', { topicName: '' }))
-  t.match(image.partition(TOPIC_ID, 0), { elr: [], lastKnownElr: [], leaderEpoch: 5, partitionEpoch: 8 })
+  shows(t, image.partition(TOPIC_ID, 0), { elr: [], lastKnownElr: [], leaderEpoch: 5, partitionEpoch: 8 })
   image.apply(recordAt(LEVEL, 'ClearElrRecord', { topicName: '' }))
   t.equal(image.partition(TOPIC_ID, 0)?.partitionEpoch, 8, 'nothing to clear, nothing changed')
 })
@@ -126,9 +127,9 @@ test('brokers: fenced, unfenced, shutting down, gone', async t => {
     return image.brokers.get(1)
   }
   t.equal(image.brokers.get(1)?.fenced, true)
-  t.match(change({ fenced: -1 }), { fenced: false, inControlledShutdown: false, logDirs: [TOPIC_ID] })
-  t.match(change({ inControlledShutdown: 1 }), { fenced: false, inControlledShutdown: true })
-  t.match(change({ fenced: 1 }), { fenced: true, inControlledShutdown: true })
+  shows(t, change({ fenced: -1 }), { fenced: false, inControlledShutdown: false, logDirs: [TOPIC_ID] })
+  shows(t, change({ inControlledShutdown: 1 }), { fenced: false, inControlledShutdown: true })
+  shows(t, change({ fenced: 1 }), { fenced: true, inControlledShutdown: true })
   image.apply(recordAt(LEVEL, 'UnfenceBrokerRecord', { id: 1, epoch: 5 }))
   t.equal(image.brokers.get(1)?.fenced, false, 'older records of the same kind')
   t.throws(() => change({ brokerEpoch: 4 }), { code: 'ERR_LOG_CORRUPT' }, 'of an earlier life')
@@ -233,7 +234,7 @@ test("the first batch of an epoch is Kafka's, byte for byte", async t => {
   const own = leaderChangeBatch({ leaderId: 1, voters: [1], grantingVoters: [1] }, 1, 1795247806616)
   t.strictSame(own, logBytes.subarray(0, own.length))
   const [batch] = metadataBatches(metadataBatch(logRecords(10), 9, 5))
-  t.match(batch, { baseOffset: 0, endOffset: 9, leaderEpoch: 9, maxTimestamp: 5 })
+  shows(t, batch, { baseOffset: 0, endOffset: 9, leaderEpoch: 9, maxTimestamp: 5 })
 })
 
 test('voters that change at run time are refused, naming the feature', async t => {

@@ -6,11 +6,16 @@ import { test } from 'tap'
 import { errorName } from '../../../protocol/errors.ts'
 import { decideFence, decideRegisterBroker, decideUnregisterBroker } from '../../../replication/controller/brokers.ts'
 import { decideAlterConfigs, decideIncrementalAlterConfigs } from '../../../replication/controller/configs.ts'
-import { decideAllocateProducerIds, decideElectLeaders } from '../../../replication/controller/leaders.ts'
+import {
+  decideAllocateProducerIds,
+  decideBalance,
+  decideElectLeaders,
+  decideUncleanElections
+} from '../../../replication/controller/leaders.ts'
 import { Sessions } from '../../../replication/controller/sessions.ts'
 import { decideCreateTopics } from '../../../replication/controller/topics.ts'
 import { recordAt } from '../../../replication/metadata/records.ts'
-import { type Cluster, cluster, heartbeat, idOf, register, registration, run } from './cluster.ts'
+import { type Cluster, cluster, heartbeat, idOf, register, registration, run, shows } from './cluster.ts'
 
 const LEVEL = 30
 
@@ -44,10 +49,10 @@ test('a restart alone in the cluster raises the leader epoch of every partition'
   for (const isClean of [true, false]) {
     const on = withTopic([1], [1])
     const before = partition(on)
-    t.match(before, { leader: 1, leaderEpoch: 0 })
+    shows(t, before, { leader: 1, leaderEpoch: 0 })
     restart(on, 1, isClean)
     const after = partition(on)
-    t.match(after, { leader: 1, isr: [1], elr: [] })
+    shows(t, after, { leader: 1, isr: [1], elr: [] })
     t.ok(after.leaderEpoch > before.leaderEpoch, `clean: ${isClean}`)
     t.equal(after.leaderRecoveryState, isClean ? 0 : 1, 'who may have lost records leads only as recovering')
     t.strictSame(after.lastKnownElr, [])
@@ -58,7 +63,7 @@ test('the same without eligible leader replicas, as older clusters have it', asy
   const on = withTopic([1], [1])
   on.image.apply(recordAt(LEVEL, 'FeatureLevelRecord', { name: 'eligible.leader.replicas.version', featureLevel: 0 }))
   restart(on, 1, false)
-  t.match(partition(on), { leader: 1, isr: [1], leaderEpoch: 2, leaderRecoveryState: 0 })
+  shows(t, partition(on), { leader: 1, isr: [1], leaderEpoch: 2, leaderRecoveryState: 0 })
 })
 
 test('registration: identity, incarnation, epoch', async t => {
@@ -101,7 +106,7 @@ test('heartbeats: unfenced only once it has read its own registration', async t 
 test('a controlled shutdown moves leaders, waits for the others, and ends fenced', async t => {
   const on = withTopic([1, 2], [1, 2])
   t.match(heartbeat(on, 1, { wantShutDown: true }), { isInControlledShutdown: true, shouldShutDown: false })
-  t.match(partition(on), { leader: 2, isr: [2] })
+  shows(t, partition(on), { leader: 2, isr: [2] })
   t.match(heartbeat(on, 1, { wantShutDown: true, othersOffset: 5, shutdownOffset: 9 }), { shouldShutDown: false })
   t.match(heartbeat(on, 1, { wantShutDown: true, othersOffset: 9, shutdownOffset: 9 }), {
     shouldShutDown: true,
@@ -124,13 +129,13 @@ test('fencing elects another in-sync replica, never one that is behind', async t
     reply: null
   })
   run(on, { records: decideFence(on.image, 1, on.rules), reply: null })
-  t.match(partition(on), { leader: 3, isr: [3] })
+  shows(t, partition(on), { leader: 3, isr: [3] })
   run(on, { records: decideFence(on.image, 3, on.rules), reply: null })
-  t.match(partition(on), { leader: -1, isr: [], elr: [3], lastKnownElr: [3] })
+  shows(t, partition(on), { leader: -1, isr: [], elr: [3], lastKnownElr: [3] })
   heartbeat(on, 1)
   t.equal(partition(on).leader, -1, 'broker 1 may miss records')
   heartbeat(on, 3)
-  t.match(partition(on), { leader: 3, isr: [3], elr: [], lastKnownElr: [], leaderRecoveryState: 0 })
+  shows(t, partition(on), { leader: 3, isr: [3], elr: [], lastKnownElr: [], leaderRecoveryState: 0 })
 })
 
 test('unclean election where the topic allows it', async t => {
@@ -146,26 +151,26 @@ test('unclean election where the topic allows it', async t => {
     reply: null
   })
   run(on, { records: decideFence(on.image, 1, on.rules), reply: null })
-  t.match(partition(on), { leader: 2, isr: [2], elr: [], leaderRecoveryState: 1 })
+  shows(t, partition(on), { leader: 2, isr: [2], elr: [], leaderRecoveryState: 1 })
 })
 
 test('below min ISR, who leaves the in-sync set stays eligible', async t => {
   const on = withTopic([1, 2, 3], [1, 2, 3], { 'min.insync.replicas': '2' })
   run(on, { records: decideFence(on.image, 1, on.rules), reply: null })
-  t.match(partition(on), { leader: 2, isr: [2, 3], elr: [] }, 'two are enough')
+  shows(t, partition(on), { leader: 2, isr: [2, 3], elr: [] }, 'two are enough')
   run(on, { records: decideFence(on.image, 2, on.rules), reply: null })
-  t.match(partition(on), { leader: 3, isr: [3], elr: [2] })
+  shows(t, partition(on), { leader: 3, isr: [3], elr: [2] })
   run(on, { records: decideFence(on.image, 3, on.rules), reply: null })
-  t.match(partition(on), { leader: -1, isr: [], lastKnownElr: [3] })
+  shows(t, partition(on), { leader: -1, isr: [], lastKnownElr: [3] })
   t.strictSame([...partition(on).elr].sort(), [2, 3])
   heartbeat(on, 2)
-  t.match(partition(on), { leader: 2, isr: [2], elr: [3] })
+  shows(t, partition(on), { leader: 2, isr: [2], elr: [3] })
 })
 
 test('a broker that is unregistered leaves everything', async t => {
   const on = withTopic([1, 2], [1, 2])
   t.equal(run(on, decideUnregisterBroker(on.image, 1, on.rules)).errorCode, 0)
-  t.match(partition(on), { leader: 2, isr: [2] })
+  shows(t, partition(on), { leader: 2, isr: [2] })
   t.notOk(on.image.brokers.has(1))
   t.equal(errorName(run(on, decideUnregisterBroker(on.image, 1, on.rules)).errorCode), 'BROKER_ID_NOT_REGISTERED')
 })
@@ -180,7 +185,7 @@ test('elections on demand', async t => {
   t.strictSame(elect(0, [0, 1]), ['ELECTION_NOT_NEEDED', 'UNKNOWN_TOPIC_OR_PARTITION'])
   t.strictSame(elect(0, null), [], 'asked for all, those that need nothing are not named')
   restart(on, 1, true)
-  t.match(partition(on), { leader: 2, isr: [2] })
+  shows(t, partition(on), { leader: 2, isr: [2] })
   t.strictSame(elect(0, [0]), ['PREFERRED_LEADER_NOT_AVAILABLE'], 'it is not in sync')
   run(on, {
     records: [
@@ -199,6 +204,50 @@ test('elections on demand', async t => {
   t.equal(run(on, decideElectLeaders(on.image, { electionType: 7, topicPartitions: null }, on.rules)).errorCode, 42)
   for (const id of [1, 2]) run(on, { records: decideFence(on.image, id, on.rules), reply: null })
   t.strictSame(elect(1, [0]), ['ELIGIBLE_LEADERS_NOT_AVAILABLE'])
+})
+
+test('leadership goes back to the preferred replica, and unclean elections come with the setting', async t => {
+  const on = withTopic([1, 2], [1, 2])
+  restart(on, 1, true)
+  const topicId = on.image.topicsByName.get('a')?.topicId
+  run(on, {
+    records: [recordAt(LEVEL, 'PartitionChangeRecord', { topicId, partitionId: 0, isr: [2, 1] })],
+    reply: null
+  })
+  t.equal(partition(on).leader, 2)
+  run(on, decideBalance(on.image, on.rules))
+  shows(t, partition(on), { leader: 1, isr: [2, 1] })
+  t.strictSame(decideBalance(on.image, on.rules).records, [])
+  run(on, { records: [recordAt(LEVEL, 'PartitionChangeRecord', { topicId, partitionId: 0, isr: [1] })], reply: null })
+  run(on, { records: decideFence(on.image, 1, on.rules), reply: null })
+  shows(t, partition(on), { leader: -1, elr: [1] })
+  t.strictSame(decideUncleanElections(on.image, on.rules).records, [])
+  const name = 'unclean.leader.election.enable'
+  run(on, {
+    records: [recordAt(LEVEL, 'ConfigRecord', { resourceType: 2, resourceName: 'a', name, value: 'true' })],
+    reply: null
+  })
+  run(on, decideUncleanElections(on.image, on.rules))
+  shows(t, partition(on), { leader: 2, isr: [2], leaderRecoveryState: 1 })
+})
+
+test('a new min ISR forgets who was eligible under the old one (KIP-966)', async t => {
+  const on = withTopic([1, 2], [1, 2], { 'min.insync.replicas': '2' })
+  run(on, { records: decideFence(on.image, 1, on.rules), reply: null })
+  shows(t, partition(on), { leader: 2, isr: [2], elr: [1] })
+  const alter = (resourceType: number, resourceName: string, value: string | null) => {
+    const configs = [{ name: 'min.insync.replicas', configOperation: value === null ? 1 : 0, value }]
+    const [result] = run(
+      on,
+      decideIncrementalAlterConfigs(on.image, [{ resourceType, resourceName, configs }], false, on.rules)
+    )
+    return result?.errorCode === 0 ? 'NONE' : `${errorName(result?.errorCode ?? -2)} ${result?.errorMessage}`
+  }
+  t.match(alter(4, '1', '1'), /INVALID_CONFIG Broker-level/)
+  t.match(alter(4, '', null), /INVALID_CONFIG Cluster-level/)
+  shows(t, partition(on), { elr: [1] })
+  t.equal(alter(2, 'a', '1'), 'NONE')
+  shows(t, partition(on), { elr: [] }, 'broker 1 may miss what is committed from now on')
 })
 
 test('blocks of producer ids never overlap', async t => {

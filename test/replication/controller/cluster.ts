@@ -1,5 +1,6 @@
 // A cluster on paper for the controller's tests: an image, rules that can be changed, and decisions applied to it.
 import assert from 'node:assert/strict'
+import type { Test } from 'tap'
 import { ErrorCode } from '../../../protocol/errors.ts'
 import { decideActivation } from '../../../replication/controller/activation.ts'
 import { decideHeartbeat, decideRegisterBroker } from '../../../replication/controller/brokers.ts'
@@ -121,4 +122,10 @@ export function heartbeat(
   }
   const others = { othersOffset: o.othersOffset ?? Number.POSITIVE_INFINITY, shutdownOffset: o.shutdownOffset ?? null }
   return run(on, decideHeartbeat(on.image, request, others, on.rules))
+}
+
+/** Exactly these values for exactly these keys (t.match takes [] for any list). */
+export function shows<T extends object>(t: Test, actual: T | undefined, expected: Partial<T>, name = 'shown'): void {
+  const part = Object.fromEntries(Object.keys(expected).map(key => [key, actual?.[key as keyof T]]))
+  t.strictSame(part, expected, name)
 }

@@ -11,7 +11,7 @@ import {
   decideCreateTopics,
   decideDeleteTopics
 } from '../../../replication/controller/topics.ts'
-import { chance, cluster, directoryOf, heartbeat, run } from './cluster.ts'
+import { chance, cluster, directoryOf, heartbeat, run, shows } from './cluster.ts'
 
 type Asked = Partial<Parameters<typeof decideCreateTopics>[1]['topics'][number]>
 
@@ -48,7 +48,7 @@ test('a topic is made with its settings, partitions led by live replicas', async
     t.strictSame(partition.isr, partition.replicas)
     t.equal(partition.leader, partition.replicas[0])
     t.strictSame(partition.directories, partition.replicas.map(directoryOf))
-    t.match(partition, { leaderEpoch: 0, partitionEpoch: 0, elr: [], leaderRecoveryState: 0 })
+    shows(t, partition, { leaderEpoch: 0, partitionEpoch: 0, elr: [], leaderRecoveryState: 0 })
   }
   t.strictSame([...on.image.configs(2, 'orders')], [['retention.ms', '9']])
   t.strictSame(create(on, [topic('orders')]), ['TOPIC_ALREADY_EXISTS'])
