@@ -1,4 +1,5 @@
 // The catalog of the data directory, as the settings describe it; what storage reports becomes lines of the log.
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { MoldauError } from '../protocol/failure.ts'
 import { Catalog, type CatalogSettings } from '../storage/catalog.ts'
@@ -28,6 +29,8 @@ export function openCatalog({ config, files, clock, random, log, onOffline }: St
     policy: config.get('moldau.log.flush.policy') as 'group-commit' | 'page-cache',
     settings: catalogSettings(config),
     tailCacheBytes: config.get('moldau.tail.cache.bytes'),
+    // A failed sync is marked beside the directory too, which may well be another disk, and until the machine restarts.
+    markPlaces: [path.dirname(path.resolve(config.dataDirectory)), tmpdir()],
     bootstrapCheckpoint: () => bootstrapCheckpoint(clock.nowMs()),
     onEvent: (level, event, data) => log[level](data, event),
     onOffline
@@ -63,6 +66,29 @@ function catalogSettings(config: BrokerConfig): CatalogSettings {
     },
     get diskReserveBytes() {
       return config.get('moldau.disk.reserve.bytes')
+    },
+    cleaner: cleanerSettings(config)
+  }
+}
+
+function cleanerSettings(config: BrokerConfig): CatalogSettings['cleaner'] {
+  return {
+    // Compaction always runs, as in Kafka 4.
+    isEnabled: true,
+    get backoffMs() {
+      return config.get('log.cleaner.backoff.ms')
+    },
+    get dedupeBufferBytes() {
+      return config.get('log.cleaner.dedupe.buffer.size')
+    },
+    get dedupeBufferLoadFactor() {
+      return config.get('log.cleaner.io.buffer.load.factor')
+    },
+    get ioBufferBytes() {
+      return config.get('log.cleaner.io.buffer.size')
+    },
+    get ioMaxBytesPerSecond() {
+      return config.get('log.cleaner.io.max.bytes.per.second')
     }
   }
 }

@@ -3,7 +3,14 @@
 // durably, before a log is cut, and a name is forgotten before another log takes it.
 import path from 'node:path'
 import type { Offset, TopicPartition, Uuid } from '../protocol/types.ts'
-import { HIGH_WATERMARKS, LOG_START_OFFSETS, type OffsetEntry, RECOVERY_POINTS, SYNCED_ENDS } from './checkpoints.ts'
+import {
+  CLEANER_POINTS,
+  HIGH_WATERMARKS,
+  LOG_START_OFFSETS,
+  type OffsetEntry,
+  RECOVERY_POINTS,
+  SYNCED_ENDS
+} from './checkpoints.ts'
 import type { Files } from './files.ts'
 import type { Log } from './log.ts'
 import { OffsetCheckpoint } from './offset-checkpoint.ts'
@@ -24,6 +31,7 @@ export class CatalogFiles {
   readonly #logStartOffsets: OffsetCheckpoint
   readonly #highWatermarks: OffsetCheckpoint
   readonly #syncedEnds: OffsetCheckpoint
+  readonly #cleanerPoints: OffsetCheckpoint
   /** Newer than the file. */
   readonly #newHighWatermarks = new Map<string, OffsetEntry>()
   /** Directories whose logs are not open: what is recorded of them stays recorded. */
@@ -35,7 +43,8 @@ export class CatalogFiles {
   constructor(files: Files, directory: string, checkpoints: OffsetCheckpoint[]) {
     this.#files = files
     this.#directory = directory
-    const [recoveryPoints, logStartOffsets, highWatermarks, syncedEnds] = checkpoints as [
+    const [recoveryPoints, logStartOffsets, highWatermarks, syncedEnds, cleanerPoints] = checkpoints as [
+      OffsetCheckpoint,
       OffsetCheckpoint,
       OffsetCheckpoint,
       OffsetCheckpoint,
@@ -45,6 +54,7 @@ export class CatalogFiles {
     this.#logStartOffsets = logStartOffsets
     this.#highWatermarks = highWatermarks
     this.#syncedEnds = syncedEnds
+    this.#cleanerPoints = cleanerPoints
   }
 
   static async load(
@@ -56,7 +66,7 @@ export class CatalogFiles {
       const file = path.join(directory, name)
       return OffsetCheckpoint.load(files, file, error => onDamaged(file, error))
     }
-    const names = [RECOVERY_POINTS, LOG_START_OFFSETS, HIGH_WATERMARKS, SYNCED_ENDS]
+    const names = [RECOVERY_POINTS, LOG_START_OFFSETS, HIGH_WATERMARKS, SYNCED_ENDS, CLEANER_POINTS]
     return new CatalogFiles(files, directory, await Promise.all(names.map(load)))
   }
 
@@ -121,6 +131,21 @@ export class CatalogFiles {
     })
   }
 
+  /** Where the last cleaning of a log ended; what follows is dirty. */
+  cleanerPointOf(name: string): Offset | undefined {
+    return this.#cleanerPoints.get(name)
+  }
+
+  async recordCleanerPoint(cleaned: Log, offset: Offset, logs: Logs): Promise<void> {
+    await this.#cleanerPoints.update(() => this.#cleaned(logs, log => (log === cleaned ? offset : undefined)))
+  }
+
+  #cleaned(logs: Logs, newOf: (log: Log) => Offset | undefined): OffsetEntry[] {
+    return this.#collect(this.#cleanerPoints, logs, (log, name) => newOf(log) ?? this.cleanerPointOf(name) ?? 0).filter(
+      ({ offset }) => offset > 0
+    )
+  }
+
   async writeAll(logs: Logs): Promise<void> {
     await this.writeLogStartOffsets(logs)
     await this.writeHighWatermarks(logs)
@@ -143,6 +168,8 @@ export class CatalogFiles {
     this.#caps.delete(name)
     const files = [this.#recoveryPoints, this.#logStartOffsets, this.#highWatermarks, this.#syncedEnds]
     if (files.some(file => file.get(name) !== undefined)) await this.writeAll(logs)
+    if (this.cleanerPointOf(name) !== undefined)
+      await this.#cleanerPoints.update(() => this.#cleaned(logs, () => undefined))
   }
 
   /** Makes created and renamed entries of the log directory durable. Calls that come together share one sync: one that

@@ -1,6 +1,7 @@
 // What the catalog of a log directory is given: its place and identity, its settings, and whom it tells of what.
 import type { MoldauError } from '../protocol/failure.ts'
 import type { BrokerId, Uuid } from '../protocol/types.ts'
+import type { CleanerEvent, CleanerSettings } from './cleaner.ts'
 import type { Files } from './files.ts'
 import type { FlushPolicy } from './log-writer.ts'
 import type { OpenKeyStore } from './snapshot-cache.ts'
@@ -26,9 +27,11 @@ export interface CatalogSettings {
   readonly fileDeleteDelayMs: number
   /** moldau.disk.reserve.bytes; -1: the default. */
   readonly diskReserveBytes: number
+  readonly cleaner: CleanerSettings
 }
 
 export type CatalogEvent =
+  | CleanerEvent
   | 'unclean-start'
   | 'torn-tail-cut'
   | 'log-corrupt'

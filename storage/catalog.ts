@@ -8,6 +8,7 @@ import type { Offset, TopicPartition, Uuid } from '../protocol/types.ts'
 import { CatalogFiles } from './catalog-files.ts'
 import type { CatalogOptions } from './catalog-options.ts'
 import { readTopicId, writeTopicId } from './checkpoints.ts'
+import type { Cleaner } from './cleaner.ts'
 import { Deletions } from './deletions.ts'
 import { DiskSpace } from './disk-space.ts'
 import type { DiskUsage } from './files.ts'
@@ -57,11 +58,8 @@ export class Catalog {
 
   /** Locks the directory, makes it where it is missing, and reads what is written down. Opens no log. */
   static async open(o: CatalogOptions): Promise<Catalog> {
-    const { files, nodeId, clusterId, random, clock, bootstrapCheckpoint } = o
-    const openKeyStore = o.openKeyStore ?? openLevelStore
-    const home = await openLogDirectory({
-      ...{ files, directory: o.directory, nodeId, clusterId, random, clock, bootstrapCheckpoint, openKeyStore }
-    })
+    const { files } = o
+    const home = await openLogDirectory({ ...o, openKeyStore: o.openKeyStore ?? openLevelStore })
     try {
       const suspects = await Suspects.load(files, [home.path, ...(o.markPlaces ?? [])], home.directoryId)
       const checkpoints = await CatalogFiles.load(files, home.path, (file, error) =>
@@ -127,7 +125,8 @@ export class Catalog {
       settings,
       files: this.#files,
       logs: () => this.#logs,
-      fail: error => void this.#lose(asFailure(error))
+      fail: error => void this.#lose(asFailure(error)),
+      onEvent: (level, event, data) => o.onEvent(level, event, data)
     })
     this.#housekeeping.start()
   }
@@ -167,6 +166,11 @@ export class Catalog {
 
   get(topicPartition: TopicPartition): Log | undefined {
     return this.#logs.get(partitionName(topicPartition))
+  }
+
+  /** What compaction does, log by log. */
+  get cleaner(): Cleaner {
+    return this.#housekeeping.cleaner
   }
 
   all(): Iterable<Log> {

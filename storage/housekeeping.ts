@@ -1,8 +1,10 @@
 // The periodic work of one log directory: one task for all logs each, in slices, so that no turn of the event loop is
 // long and an idle partition costs nothing of its own. Intervals and first delay are Kafka's (LogManager.startup).
 import type { CatalogFiles } from './catalog-files.ts'
+import type { CatalogSettings } from './catalog-options.ts'
+import { Cleaner, type CleanerOptions } from './cleaner.ts'
 import type { Log } from './log.ts'
-import { METADATA_TOPIC } from './partition-names.ts'
+import { METADATA_TOPIC, partitionName } from './partition-names.ts'
 import { Periodic } from './periodic.ts'
 import type { StorageClock } from './storage-clock.ts'
 
@@ -11,29 +13,35 @@ const SLICE = 256
 
 export interface HousekeepingOptions {
   readonly clock: StorageClock
-  readonly settings: {
-    readonly producerIdExpirationCheckIntervalMs: number
-    readonly retentionCheckIntervalMs: number
-    readonly initialTaskDelayMs: number
-    readonly flushOffsetCheckpointIntervalMs: number
-    readonly flushStartOffsetCheckpointIntervalMs: number
-    readonly highWatermarkCheckpointIntervalMs: number
-  }
+  readonly settings: CatalogSettings
   readonly files: CatalogFiles
   readonly logs: () => ReadonlyMap<string, Log>
   /** The directory is lost. */
   readonly fail: (error: unknown) => void
+  readonly onEvent: CleanerOptions['onEvent']
 }
 
 export class Housekeeping {
   readonly #o: HousekeepingOptions
   readonly #soon: Periodic[]
   readonly #later: Periodic[]
+  readonly cleaner: Cleaner
   #isStopping = false
 
   constructor(o: HousekeepingOptions) {
-    const { clock, settings, files, logs } = o
+    const { clock, settings, files, logs, onEvent } = o
     this.#o = o
+    this.cleaner = new Cleaner({
+      clock,
+      settings: settings.cleaner,
+      logs,
+      highWatermarkOf: log => files.highWatermarkOf(partitionName(log.topicPartition)),
+      recorded: {
+        get: name => files.cleanerPointOf(name),
+        record: (log, offset) => files.recordCleanerPoint(log, offset, logs())
+      },
+      onEvent
+    })
     const task = (intervalMs: () => number, work: () => Promise<void>) =>
       new Periodic(clock, intervalMs, () => work().catch(error => o.fail(error)))
     this.#soon = [
@@ -65,11 +73,12 @@ export class Housekeeping {
   start(): void {
     for (const task of this.#soon) task.start(this.#o.settings.highWatermarkCheckpointIntervalMs)
     for (const task of this.#later) task.start(this.#o.settings.initialTaskDelayMs)
+    this.cleaner.start()
   }
 
   async stop(): Promise<void> {
     this.#isStopping = true
-    await Promise.all([...this.#soon, ...this.#later].map(task => task.stop()))
+    await Promise.all([this.cleaner, ...this.#soon, ...this.#later].map(task => task.stop()))
   }
 
   /** High watermarks, and the lower bounds of the synced ends beside them. A broker that takes no appends moves none. */

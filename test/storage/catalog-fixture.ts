@@ -72,7 +72,15 @@ export const settings: CatalogSettings = {
   flushStartOffsetCheckpointIntervalMs: 60_000,
   highWatermarkCheckpointIntervalMs: 5_000,
   fileDeleteDelayMs: 60_000,
-  diskReserveBytes: 0
+  diskReserveBytes: 0,
+  cleaner: {
+    isEnabled: true,
+    backoffMs: 15_000,
+    dedupeBufferBytes: 1 << 20,
+    dedupeBufferLoadFactor: 0.9,
+    ioBufferBytes: 1 << 16,
+    ioMaxBytesPerSecond: Number.POSITIVE_INFINITY
+  }
 }
 
 /** One log directory through its lives. */

@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { buildBatch } from '../../protocol/records/builder.ts'
 import { append, Life, orders, settings, settle, topicId, until } from './catalog-fixture.ts'
 import { config } from './log-fixture.ts'
 
@@ -364,6 +365,34 @@ test('retention runs for all logs by one task; producers expire by another', asy
   await until(() => existsSync(join(life.directory, 'log-start-offset-checkpoint')))
   await catalog.close({ brokerEpoch: 1 })
   t.match(read(life, 'log-start-offset-checkpoint'), `orders 0 ${log.logStartOffset}\n`)
+})
+
+test('compaction is one task too; where it ended is written down and kept, until the log goes', async t => {
+  const life = new Life(t)
+  let catalog = await life.begin()
+  const compacted = { ...config, deletes: false, compacts: true, segmentBytes: 300 }
+  const log = await catalog.getOrCreate(orders(0), topicId(1), compacted)
+  for (let count = 0; count < 12; count++) {
+    const value = Buffer.from(`${count}`)
+    const batch = buildBatch({ records: [{ timestamp: 1_700_000_000_000, key: Buffer.from('same'), value }] })
+    log.appendAsLeader(batch, { leaderEpoch: 0, origin: 'client', nowMs: 1_700_000_000_000 })
+    await log.flush()
+  }
+  catalog.recordHighWatermark(orders(0), log.logEndOffset)
+  const size = log.sizeInBytes
+  life.clock.advance(15_000)
+  await until(() => life.eventNames().includes('log-cleaned'))
+  t.match(read(life, 'cleaner-offset-checkpoint'), /^0\n1\norders 0 \d+\n$/)
+  t.ok(log.sizeInBytes < size, 'superseded records are gone')
+  t.match([...catalog.cleaner.status()], [{ name: 'orders-0', state: 'idle', lastError: null }])
+  const recorded = read(life, 'cleaner-offset-checkpoint')
+  await catalog.close({ brokerEpoch: 1 })
+  t.equal(read(life, 'cleaner-offset-checkpoint'), recorded)
+  catalog = await life.begin()
+  await catalog.getOrCreate(orders(0), topicId(1), compacted)
+  await catalog.remove(orders(0))
+  t.equal(read(life, 'cleaner-offset-checkpoint'), '0\n0\n')
+  await catalog.close({ brokerEpoch: 1 })
 })
 
 test('below the reserve clients are refused, others are not, and it clears by itself', async t => {
