@@ -180,7 +180,7 @@ class Round {
       const { buffer, at } = batch
       const keepsEmpty = isLast || holdsLastSequence(this.#log.producers, buffer, at)
       const kept = compactBatch(buffer, at, this.#rules, keepsEmpty)
-      if (kept?.length !== sizeInBytes(buffer, at) || kept.buffer !== buffer.buffer) isChanged = true
+      if (kept === null || kept.buffer !== buffer.buffer || kept.byteOffset !== buffer.byteOffset + at) isChanged = true
       if (kept !== null) cleaned.add(kept)
     }
     for (const segment of group) {

@@ -93,7 +93,7 @@ test('what is beyond the map is not touched, nor what has no newer one', async t
   ])
   t.same(offsetsOf(compactBatch(from, 0, rules(mapOf({ a: 101 }, 101)), false)), [101, 102])
   const untouched = compactBatch(from, 0, rules(mapOf({ z: 1 }, 99)), false) as Buffer
-  t.equal(untouched.buffer, from.buffer, 'the very bytes')
+  t.ok(untouched.equals(from), 'the very bytes')
   t.same(
     offsetsOf(
       compactBatch(
@@ -128,7 +128,7 @@ test('tombstones: a horizon at the first cleaning, gone after it', async t => {
     ]
   )
   const later = compactBatch(marked, 0, rules(map, NOW + 999), false) as Buffer
-  t.equal(later.buffer, marked.buffer, 'a horizon is set once')
+  t.ok(later.equals(marked), 'a horizon is set once, and what is due later stays')
   const gone = compactBatch(marked, 0, rules(map, NOW + 1000), false) as Buffer
   t.same(offsetsOf(gone), [101])
   t.ok(batch.hasDeleteHorizon(gone, 0), 'the base of its timestamps')
@@ -177,7 +177,7 @@ test('transactions and control records stay as they are', async t => {
   const map = mapOf({ a: 500 }, 999)
   for (const changes of [{ transactional: true }, { control: true }]) {
     const from = batchOf([['a', '1']], { ...changes, producerId: 1 })
-    t.equal((compactBatch(from, 0, rules(map), false) as Buffer).buffer, from.buffer)
+    t.ok((compactBatch(from, 0, rules(map), false) as Buffer).equals(from))
   }
 })
 
