@@ -147,10 +147,13 @@ test('a taken http port is one warning, and no reason to stop', async t => {
   t.teardown(() => other.close())
   await new Promise(resolve => other.once('listening', resolve))
   const { port } = other.address() as { port: number }
-  const broker = run(['start', ...LOCAL, '--set', `moldau.http.listener=127.0.0.1:${port}`], directory)
+  const args = ['start', ...LOCAL, '--set', `moldau.http.listener=127.0.0.1:${port}`]
+  const broker = run([...args, '--set', 'moldau.log.level=warn'], directory)
   await broker.printed(/Ctrl-C/)
   broker.process.kill('SIGTERM')
-  t.match(await broker.ended, { code: 0, err: /"msg":"no-http"/ })
+  const { code, err } = await broker.ended
+  t.equal(code, 0)
+  t.match(err, /^\{"level":"warn",.*"msg":"no-http"\}\n$/, 'and at moldau.log.level=warn it is the only line')
 })
 
 test('a file with settings of Kafka, and one warning for each that has no effect', async t => {

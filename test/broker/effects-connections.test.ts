@@ -171,3 +171,8 @@ test('offsets.topic.num.partitions, .replication.factor, .segment.bytes: the off
   const own = world.broker.services.metadata.topicConfigs('__consumer_offsets')
   t.equal(own.get('segment.bytes'), '1048576')
 })
+
+test('moldau.cluster.id: the name of a new cluster', async t => {
+  const world = await worldOf(t, 'moldau.cluster.id=5L6g3nShT-eMCtK--X86sw')
+  t.equal((await world.metadata([])).clusterId, '5L6g3nShT-eMCtK--X86sw')
+})

@@ -1,8 +1,9 @@
 // What the settings of topics, and the broker settings behind them, do to the logs of a running broker: set at creation,
 // set for all topics by a file or at run time, and changed while records come in.
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { test } from 'tap'
 import { ErrorCode } from '../../protocol/errors.ts'
+import { deleteRecords } from '../../protocol/messages/delete-records.ts'
 import { compressionOf } from '../../protocol/records/batch.ts'
 import { EARLIEST, LATEST, until, type World, worldOf } from './broker-fixture.ts'
 
@@ -254,4 +255,52 @@ test('replica.high.watermark.checkpoint.interval.ms, log.flush.offset.checkpoint
   t.notOk(says('recovery-point-offset-checkpoint'))
   world.clock.advance(55_000)
   await until(() => says('recovery-point-offset-checkpoint'), 'the recovery point')
+})
+
+test('log.flush.start.offset.checkpoint.interval.ms: deleted records stay deleted', async t => {
+  const world = await worldOf(t, 'log.flush.start.offset.checkpoint.interval.ms=5000')
+  await world.create('a')
+  for (let n = 0; n < 3; n++) await world.produce('a', [{ value: 'v' }])
+  const topics = [{ name: 'a', partitions: [{ partitionIndex: 0, offset: 2 }] }]
+  await (await world.client()).send(deleteRecords, 2, { topics, timeoutMs: 10_000 })
+  t.equal(await world.offset('a', EARLIEST), 2)
+  const written = () => {
+    const path = `${world.directory}/log-start-offset-checkpoint`
+    return existsSync(path) && /^a 0 2$/m.test(readFileSync(path, 'utf8'))
+  }
+  t.notOk(written())
+  await until(() => {
+    world.clock.advance(1000)
+    return written()
+  }, 'the log start offset is written down')
+})
+
+test('metadata.log.max.record.bytes.between.snapshots, metadata.log.max.snapshot.interval.ms', async t => {
+  const snapshots = (world: World) =>
+    readdirSync(`${world.directory}/__cluster_metadata-0`).filter(each => each.endsWith('.checkpoint')).length
+  const bySize = await worldOf(t, 'metadata.log.max.record.bytes.between.snapshots=1500')
+  const before = snapshots(bySize)
+  for (let n = 0; n < 10; n++) await bySize.create(`topic-${n}`, { 'retention.ms': '1000' })
+  await until(() => {
+    bySize.clock.advance(10)
+    return snapshots(bySize) > before
+  }, 'a snapshot after 1500 bytes')
+
+  const byTime = await worldOf(t, 'metadata.log.max.snapshot.interval.ms=60000')
+  await byTime.create('a')
+  byTime.clock.advance(30_000)
+  t.equal(snapshots(byTime), 0)
+  await until(() => {
+    byTime.clock.advance(1000)
+    return snapshots(byTime) > 0
+  }, 'a snapshot after a minute')
+  t.ok(byTime.clock.nowMs() - 1_700_000_000_000 >= 60_000)
+})
+
+test('moldau.disk.reserve.bytes: below it clients may not append, and may read on', async t => {
+  const world = await worldOf(t, `moldau.disk.reserve.bytes=${2 ** 52}`)
+  await world.create('a')
+  t.equal((await world.produce('a', [{ value: 'v' }])).errorCode, ErrorCode.KAFKA_STORAGE_ERROR)
+  t.equal((await world.fetch('a', 0)).errorCode, 0)
+  t.ok(world.lines.some(each => each.msg === 'disk-low'))
 })
