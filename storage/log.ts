@@ -10,8 +10,9 @@ import { type AppendOptions, type AppendResult, appendAsFollower, appendAsLeader
 import { checkpoint } from './log-checkpoint.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogFailure, LogOptions } from './log-options.ts'
-import { type ReadFrom, readFromDisk } from './log-read.ts'
-import { findByTimestamp, findNewest, type TimestampOffset } from './log-times.ts'
+import type { ReadFrom } from './log-read.ts'
+import { LogReader } from './log-reader.ts'
+import type { TimestampOffset } from './log-times.ts'
 import { performCut, planCut, rebuildProducers, replaceAll } from './log-truncate.ts'
 import { LogWriter } from './log-writer.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
@@ -19,8 +20,8 @@ import type { ProducerStates } from './producers.ts'
 import type { ReadOptions, ReadResult } from './read-result.ts'
 import { type Recovered, recover } from './recovery.ts'
 import { countDeletable } from './retention.ts'
-import { Segment } from './segment.ts'
-import { deleteMarkedFiles, markSegmentDeleted } from './segment-files.ts'
+import type { Segment } from './segment.ts'
+import { createSegment, retireSegments } from './segment-life.ts'
 import { Segments } from './segments.ts'
 import { LogTail } from './tail-cache.ts'
 
@@ -50,8 +51,7 @@ export class Log {
   #recoveryPoint: Offset
   #listeners: ((syncedEndOffset: Offset) => void)[] = []
   readonly #writeListeners: (() => void)[] = []
-  /** Grows with each truncation: what was read before may be gone. */
-  #generation = 0
+  readonly #reader: LogReader
   #isTruncating = false
   #checkpointing: Promise<Offset> | null = null
 
@@ -78,6 +78,7 @@ export class Log {
     this.#logEndOffset = recovered.endOffset
     this.#recoveryPoint = recovered.recoveryPoint
     this.tail = new LogTail(o.tailCache)
+    this.#reader = new LogReader(this)
     this.writer = new LogWriter(
       {
         files: o.files,
@@ -183,7 +184,7 @@ export class Log {
     const { active } = this.segments
     if (active.sizeInBytes === 0) return
     active.seal()
-    this.segments.add(this.#newSegment(nowMs))
+    this.segments.add(createSegment(this, nowMs))
     this.writer.created()
     this.#trim(active)
     this.#checkpointInBackground()
@@ -197,24 +198,6 @@ export class Log {
       if (!isFailure(error)) throw error
       this.fail(error, 'write')
     }
-  }
-
-  /** Its file is there at once: an empty log is known by the name of its segment. */
-  #newSegment(nowMs: TimestampMs): Segment {
-    const { files, openFiles, random } = this.options
-    const jitterMax = Math.min(this.config.segmentJitterMs, this.config.segmentMs)
-    const rollJitterMs = jitterMax > 0 && jitterMax < 2 ** 31 ? random.below(jitterMax) : 0
-    const size = { sizeInBytes: 0, createdMs: nowMs, rollJitterMs }
-    const segment = new Segment(files, this.#directory, this.#logEndOffset, size)
-    segment.resetIndexes()
-    const fd = openFiles.use(segment.file)
-    try {
-      if (this.config.preallocate) files.ftruncate(fd, this.config.segmentBytes)
-    } catch (error) {
-      openFiles.close(segment.file)
-      throw error
-    }
-    return segment
   }
 
   /** Takes the zeros off a preallocated file. */
@@ -256,45 +239,7 @@ export class Log {
   /** Whole batches from the one that holds `from`, at once where the tail cache has them. Throws ERR_OUT_OF_RANGE outside
    *  of the log, ERR_LOG_OFFLINE after a failure. */
   read(from: Offset, o: ReadOptions): ReadResult | Promise<ReadResult> {
-    this.#checkReadable(from)
-    const upto = Math.min(o.upto, this.#logEndOffset)
-    if (from >= upto) return { records: [], sizeInBytes: 0, endOffset: from }
-    return this.tail.read(from, o) ?? this.#readFromDisk(from, o)
-  }
-
-  #checkReadable(from: Offset): void {
-    const { failure } = this.writer
-    if (failure) throw new MoldauError('ERR_LOG_OFFLINE', 'the log is offline', { cause: failure })
-    if (from >= this.#logStartOffset && from <= this.#logEndOffset) return
-    throw new MoldauError(
-      'ERR_OUT_OF_RANGE',
-      `offset ${from} is not in [${this.#logStartOffset}, ${this.#logEndOffset}]`
-    )
-  }
-
-  async #readFromDisk(from: Offset, o: ReadOptions): Promise<ReadResult> {
-    try {
-      return await this.#undisturbed(() => readFromDisk(this.disk, from, o), from)
-    } catch (error) {
-      // What cannot be read harms that read only; a disk that is broken refuses a write soon enough.
-      if (isFailure(error, 'ERR_STORAGE')) this.options.onReadFailure?.(error)
-      throw error
-    }
-  }
-
-  /** A look at the files that a truncation overtook is made again. */
-  async #undisturbed<T>(look: () => Promise<T>, from: Offset): Promise<T> {
-    for (;;) {
-      this.writer.write()
-      this.#checkReadable(from)
-      const generation = this.#generation
-      try {
-        const result = await look()
-        if (generation === this.#generation) return result
-      } catch (error) {
-        if (generation === this.#generation || !isFailure(error)) throw error
-      }
-    }
+    return this.#reader.read(from, o)
   }
 
   get disk(): ReadFrom {
@@ -303,15 +248,13 @@ export class Log {
   }
 
   /** The first record at or after the log start that is at least as new as `timestamp` and lies below `upto`. */
-  async offsetForTimestamp(timestamp: TimestampMs, upto: Offset): Promise<TimestampOffset | null> {
-    const find = () => findByTimestamp(this.disk, timestamp, this.#logStartOffset)
-    return below(upto, await this.#undisturbed(find, this.#logStartOffset))
+  offsetForTimestamp(timestamp: TimestampMs, upto: Offset): Promise<TimestampOffset | null> {
+    return this.#reader.offsetForTimestamp(timestamp, upto)
   }
 
   /** The first record that has the largest timestamp (ListOffsets -3). */
-  async maxTimestampOffset(upto: Offset): Promise<TimestampOffset | null> {
-    const find = () => findNewest(this.disk, this.#logStartOffset)
-    return below(upto, await this.#undisturbed(find, this.#logStartOffset))
+  maxTimestampOffset(upto: Offset): Promise<TimestampOffset | null> {
+    return this.#reader.maxTimestampOffset(upto)
   }
 
   /** Records below are gone for readers; their segments go at the next deletion. Never moves back. */
@@ -324,43 +267,16 @@ export class Log {
   /** Lets go of the oldest segments by log start offset, age and size; gives how many. */
   deleteOldSegments(highWatermark: Offset, nowMs: TimestampMs): number {
     if (this.isOffline || this.#isTruncating) return 0
-    const { segments } = this
-    const view = {
-      segments,
-      logStartOffset: this.#logStartOffset,
-      logEndOffset: this.#logEndOffset,
-      highWatermark,
-      nowMs
-    }
+    const { segments, logStartOffset, logEndOffset } = this
+    const view = { segments, logStartOffset, logEndOffset, highWatermark, nowMs }
     const count = countDeletable(view, this.config)
     if (count === 0) return 0
     if (count === segments.count) this.roll(nowMs)
     if (this.isOffline) return 0
     const removed = segments.replace(0, count)
     this.advanceLogStartOffset(segments.first.baseOffset)
-    this.#deleteFiles(removed).catch(error => this.fail(error, 'write'))
+    retireSegments(this, removed).catch(error => this.fail(error, 'write'))
     return count
-  }
-
-  /** The files go after the directory holds the segment that follows, and after readers had their time. Until then a
-   *  crash can bring the segments back, so what is in them is synced like the rest: a torn one would end the log. */
-  async #deleteFiles(removed: Segment[]): Promise<void> {
-    try {
-      await this.flush()
-    } catch (error) {
-      for (const segment of removed) this.options.openFiles.close(segment.file)
-      if (isFailure(error, 'ERR_LOG_OFFLINE') || isFailure(error, 'ERR_CLOSED')) return
-      throw error
-    }
-    for (const segment of removed) markSegmentDeleted(this.#place(), segment)
-    await this.snapshots.deleteBelow(this.segments.first.baseOffset)
-    const place = this.#place()
-    this.options.clock.after(this.config.fileDeleteDelayMs, () => {
-      for (const segment of removed) {
-        // The next start drops what stays; a disk that fails tells so at the next write.
-        deleteMarkedFiles(place, segment).catch(() => {})
-      }
-    })
   }
 
   /** Cuts the log back so that it ends at or before `offset`: batches that reach it go as a whole. Durable when it
@@ -393,18 +309,18 @@ export class Log {
   }
 
   async #truncating(cut: () => Promise<void>): Promise<void> {
-    await this.flush()
-    await this.#checkpointing
     this.#isTruncating = true
-    this.#generation++
     try {
+      await this.flush()
+      await this.#checkpointing
+      this.#reader.invalidate()
       await cut()
       this.writer.restartAt(this.#logEndOffset)
     } catch (error) {
       this.fail(error, 'write')
       throw error
     } finally {
-      this.#generation++
+      this.#reader.invalidate()
       this.#isTruncating = false
     }
   }
@@ -422,6 +338,7 @@ export class Log {
   /** Makes log, indexes, epochs and a producer snapshot durable up to the present end; gives the recovery point then.
    *  Whoever keeps the recovery points records it afterwards. */
   checkpoint(): Promise<Offset> {
+    if (this.#isTruncating) return Promise.resolve(this.#recoveryPoint)
     this.#checkpointing ??= this.#checkpoint().finally(() => {
       this.#checkpointing = null
     })
@@ -429,10 +346,9 @@ export class Log {
   }
 
   async #checkpoint(): Promise<Offset> {
-    const generation = this.#generation
     try {
-      const end = await checkpoint(this)
-      if (generation === this.#generation) this.#recoveryPoint = Math.max(this.#recoveryPoint, end)
+      // No cut can come in between: it waits for a checkpoint that is running, and none begins while it cuts.
+      this.#recoveryPoint = Math.max(this.#recoveryPoint, await checkpoint(this))
     } catch (error) {
       if (!this.isOffline) this.fail(error, 'checkpoint')
       throw error
@@ -455,6 +371,7 @@ export class Log {
 
   /** Everything durable, as after `checkpoint`, and no file open. Afterwards the log refuses everything. */
   async close(): Promise<Offset> {
+    assert(!this.#isTruncating)
     if (!this.isOffline) {
       await this.#checkpointing?.catch(() => {})
       this.#trim(this.segments.active)
@@ -478,12 +395,4 @@ export class Log {
     for (const segment of this.segments) segment.moveTo(renamed)
     await this.discard()
   }
-
-  #place() {
-    return { files: this.options.files, openFiles: this.options.openFiles, directory: this.#directory }
-  }
-}
-
-function below(upto: Offset, found: TimestampOffset | null): TimestampOffset | null {
-  return found && found.offset < upto ? found : null
 }
