@@ -1,138 +1,14 @@
 // The controller as a whole, on a disk in memory: what it answered is there after any crash, nothing is answered or seen
 // before it is synced, each life leads in a new epoch, and snapshots let the log be cut.
 import assert from 'node:assert/strict'
-import { type Test, test } from 'tap'
-import { type BrokerConfig, loadConfig } from '../../broker/config.ts'
-import type { Controller } from '../../broker/controller.ts'
-import { bootstrapCheckpoint, openController } from '../../broker/controller-open.ts'
-import { createLogger } from '../../broker/log.ts'
+import { test } from 'tap'
 import { ProducerIds } from '../../broker/producer-ids.ts'
-import { Registration } from '../../broker/registration.ts'
 import { parseQuorumState } from '../../protocol/cluster/quorum-state.ts'
 import { ErrorCode, errorName } from '../../protocol/errors.ts'
-import { ZERO_UUID } from '../../protocol/types.ts'
-import { metadataBatch, parseSnapshotName, snapshotBatches } from '../../replication/metadata/batches.ts'
 import { recordAt } from '../../replication/metadata/records.ts'
-import { Catalog } from '../../storage/catalog.ts'
-import { MemoryFiles } from '../../storage/files-memory.ts'
-import { MemoryKeyStores } from '../../storage/snapshot-cache.ts'
-import { chance, shows } from '../replication/controller/cluster.ts'
-import { CatalogClock, settings } from '../storage/catalog-fixture.ts'
-
-const DIRECTORY = '/data'
-const METADATA = `${DIRECTORY}/__cluster_metadata-0`
-
-/** What survives a life: the disk, the time, and chance. */
-class Node {
-  files = new MemoryFiles()
-  readonly clock = new CatalogClock()
-  readonly random: ReturnType<typeof chance>
-  readonly stores = new MemoryKeyStores()
-  readonly lines: string[] = []
-  readonly config: BrokerConfig
-  readonly #bootstrap: () => Uint8Array
-
-  constructor(o: { seed?: number; set?: string[]; bootstrap?: () => Uint8Array } = {}) {
-    this.random = chance(o.seed)
-    this.config = loadConfig({ set: o.set ?? [] }).config
-    this.#bootstrap = o.bootstrap ?? (() => bootstrapCheckpoint(this.clock.nowMs()))
-  }
-
-  async begin(): Promise<Life> {
-    const { files, clock, random, config } = this
-    const logger = createLogger({ level: 'info', to: { write: line => this.lines.push(line) } })
-    let controller: Controller | null = null
-    const catalog = await Catalog.open({
-      ...{
-        files,
-        clock,
-        random,
-        settings,
-        logger,
-        directory: DIRECTORY,
-        nodeId: 1,
-        clusterId: null,
-        policy: 'page-cache'
-      },
-      ...{ tailCacheBytes: 1 << 20, bootstrapCheckpoint: this.#bootstrap, openKeyStore: this.stores.open },
-      onEvent: () => {},
-      onOffline: error => controller?.stop(error)
-    })
-    controller = await openController({
-      ...{ catalog, files, clock, random, config, logger, nodeId: 1, incarnationId: random.uuid() },
-      ...{ controllerEndPoints: [], settled: () => Promise.resolve() }
-    })
-    return new Life(this, catalog, controller)
-  }
-
-  /** Begins a life and lets its broker in. */
-  async start(): Promise<Life> {
-    const life = await this.begin()
-    await life.start()
-    return life
-  }
-
-  async names(): Promise<string[]> {
-    return (await this.files.readdir(METADATA)).sort()
-  }
-}
-
-class Life {
-  readonly node: Node
-  readonly catalog: Catalog
-  readonly controller: Controller
-  readonly registration: Registration
-
-  constructor(node: Node, catalog: Catalog, controller: Controller) {
-    const { clock, random, config } = node
-    this.node = node
-    this.catalog = catalog
-    this.controller = controller
-    const endpoint = { name: 'PLAINTEXT', host: 'localhost', port: 9092, securityProtocol: 0 }
-    this.registration = new Registration({
-      ...{ controller, nodeId: 1, clusterId: catalog.clusterId, incarnationId: random.uuid(), endpoints: [endpoint] },
-      ...{ rack: null, logDirs: [catalog.directoryId], previousBrokerEpoch: () => Promise.resolve(-1), clock },
-      heartbeatIntervalMs: () => config.get('broker.heartbeat.interval.ms'),
-      logger: createLogger({ level: 'silent' }),
-      onRegistered: () => {}
-    })
-  }
-
-  get image() {
-    return this.controller.metadata.image
-  }
-
-  async start(): Promise<void> {
-    await this.controller.start()
-    await this.registration.register()
-    await this.registration.unfence()
-  }
-
-  async stop(): Promise<void> {
-    await this.registration.stop()
-    this.controller.stop()
-    await this.catalog.close({ brokerEpoch: this.registration.brokerEpoch })
-  }
-
-  /** The power is cut. */
-  crash(kind: 'keep' | 'drop' | 'mixed' = 'drop'): void {
-    const { node } = this
-    node.files = node.files.crash({ below: node.random.below }, kind)
-    node.clock.forget()
-    node.stores.crash(count => count)
-  }
-
-  async create(name: string, numPartitions = 1): Promise<string> {
-    const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] }
-    const [made] = await this.controller.createTopics({ topics: [topic], validateOnly: false })
-    return errorName(made?.errorCode ?? -2)
-  }
-
-  async remove(name: string): Promise<string> {
-    const [gone] = await this.controller.deleteTopics([{ name, topicId: ZERO_UUID }])
-    return errorName(gone?.errorCode ?? -2)
-  }
-}
+import type { MemoryFiles } from '../../storage/files-memory.ts'
+import { shows } from '../replication/controller/cluster.ts'
+import { METADATA, Node, otherBroker, turns } from './controller-fixture.ts'
 
 test('a first life, a second one: new epochs, the same cluster', async t => {
   const node = new Node()
@@ -166,15 +42,6 @@ test('a first life, a second one: new epochs, the same cluster', async t => {
   await third.stop()
 })
 
-test('a lost quorum-state file does not lead to a second reign in one epoch', async t => {
-  const node = new Node()
-  await (await node.start()).stop()
-  await node.files.unlink(`${METADATA}/quorum-state`)
-  const life = await node.start()
-  t.equal(life.controller.metadataLog.leaderEpoch, 2)
-  await life.stop()
-})
-
 /** Holds back the syncs of the metadata log. */
 function holdSyncs(files: MemoryFiles): () => void {
   const waiting: (() => void)[] = []
@@ -184,10 +51,6 @@ function holdSyncs(files: MemoryFiles): () => void {
     files.fdatasync = sync
     for (const go of waiting.splice(0)) go()
   }
-}
-
-const turns = async (count = 5): Promise<void> => {
-  for (let turn = 0; turn < count; turn++) await new Promise<void>(resolve => setImmediate(resolve))
 }
 
 test('nothing is answered, and nothing seen, before it is synced', async t => {
@@ -275,89 +138,6 @@ async function lives(seed: number): Promise<void> {
 test('what was answered survives any crash', async t => {
   for (let seed = 1; seed <= 50; seed++) await t.resolves(lives(seed), `seed ${seed}`)
 })
-
-const snapshotsOf = (names: string[]) => names.map(parseSnapshotName).filter(id => id !== null)
-
-test('snapshots: the log is cut behind them, and a damaged one is passed over', async t => {
-  const node = new Node({
-    set: ['metadata.log.max.record.bytes.between.snapshots=2000', 'internal.metadata.log.segment.bytes=3000']
-  })
-  const life = await node.start()
-  for (let index = 0; index < 60; index++) {
-    await life.create(`topic-${index}`)
-    await life.controller.metadataLog.maybeSnapshot()
-  }
-  const { metadataLog } = life.controller
-  const snapshots = snapshotsOf(await node.names())
-  t.equal(snapshots.length, 2)
-  t.equal(metadataLog.logStartOffset, snapshots[0]?.endOffset, 'the log begins where the older one ends')
-  t.ok(metadataLog.logStartOffset > 0)
-  life.crash()
-  const next = await node.start()
-  t.equal(next.image.topicsByName.size, 60)
-  next.crash()
-  const newest = (await node.names()).filter(name => name.endsWith('.checkpoint')).at(-1)
-  const bytes = (await node.files.readFile(`${METADATA}/${newest}`)) as Buffer
-  await node.files.writeFileAtomically(`${METADATA}/${newest}`, bytes.subarray(0, -20))
-  const third = await node.start()
-  t.equal(third.image.topicsByName.size, 60)
-  t.match(node.lines.join(''), /metadata-snapshot-damaged/)
-  third.crash()
-  for (const { endOffset } of snapshotsOf(await node.names())) {
-    for (const name of await node.names())
-      if (name.includes(String(endOffset)) && name.endsWith('.checkpoint'))
-        await node.files.unlink(`${METADATA}/${name}`)
-  }
-  await t.rejects(node.begin(), { code: 'ERR_LOG_CORRUPT' }, 'a log without its beginning is not guessed at')
-})
-
-test('a snapshot is due by time too', async t => {
-  const node = new Node({ set: ['metadata.log.max.snapshot.interval.ms=10000'] })
-  const life = await node.start()
-  node.clock.advance(9_000)
-  await turns()
-  t.equal(snapshotsOf(await node.names()).length, 0)
-  node.clock.advance(1_500)
-  await turns(20)
-  t.equal(snapshotsOf(await node.names()).length, 1)
-  await life.stop()
-})
-
-test('a cluster with more than is supported is refused, naming the feature', async t => {
-  const rich = recordAt(30, 'FeatureLevelRecord', { name: 'group.version', featureLevel: 1 })
-  const level = recordAt(30, 'FeatureLevelRecord', { name: 'metadata.version', featureLevel: 30 })
-  const o = { epoch: 0, lastContainedLogTimestamp: 0, nowMs: 0 }
-  const formatted = new Node({ bootstrap: () => Buffer.concat([...snapshotBatches([level, rich], o)]) })
-  const life = await formatted.begin()
-  await t.rejects(life.controller.start(), { code: 'ERR_WRONG_DIRECTORY', message: /group\.version/ })
-  const used = new Node()
-  ;(await used.start()).crash('keep')
-  const log = `${METADATA}/00000000000000000000.log`
-  const bytes = (await used.files.readFile(log)) as Buffer
-  const more = metadataBatch([rich], 1, 0)
-  more.writeBigInt64BE(BigInt(lastOf(bytes)), 0)
-  await used.files.writeFileAtomically(log, Buffer.concat([bytes, more]))
-  await t.rejects(used.begin(), { code: 'ERR_WRONG_DIRECTORY', message: /group\.version at 1/ })
-})
-
-function lastOf(log: Buffer): number {
-  let end = 0
-  for (let at = 0; at < log.length; at += 12 + log.readInt32BE(at + 8)) {
-    end = Number(log.readBigInt64BE(at)) + log.readInt32BE(at + 23) + 1
-  }
-  return end
-}
-
-async function otherBroker(t: Test, life: Life, brokerId: number): Promise<number> {
-  const self = life.image.brokers.get(1)
-  const reply = await life.controller.registerBroker({
-    ...{ brokerId, clusterId: life.catalog.clusterId, incarnationId: life.node.random.uuid(), rack: null },
-    ...{ listeners: [], features: self?.features ?? [], isMigratingZkBroker: false, previousBrokerEpoch: -1 },
-    logDirs: [life.node.random.uuid()]
-  })
-  t.equal(errorName(reply.errorCode), 'NONE')
-  return reply.brokerEpoch
-}
 
 test('a broker that falls silent is fenced; its neighbour with the same id is turned away', async t => {
   const node = new Node()

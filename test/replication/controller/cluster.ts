@@ -6,6 +6,7 @@ import { decideActivation } from '../../../replication/controller/activation.ts'
 import { decideHeartbeat, decideRegisterBroker } from '../../../replication/controller/brokers.ts'
 import type { Decision, Rules } from '../../../replication/controller/decision.ts'
 import { FEATURES } from '../../../replication/controller/features.ts'
+import { decideCreateTopics } from '../../../replication/controller/topics.ts'
 import { MetadataImage } from '../../../replication/metadata/image.ts'
 
 const CLUSTER_ID = 'cluster-of-this-test-00'
@@ -129,3 +130,21 @@ export function shows<T extends object>(t: Test, actual: T | undefined, expected
   const part = Object.fromEntries(Object.keys(expected).map(key => [key, actual?.[key as keyof T]]))
   t.strictSame(part, expected, name)
 }
+
+/** A cluster with a topic `a` of one partition on these replicas. */
+export function withTopic(brokerIds: number[], replicas: number[], configs: Record<string, string> = {}): Cluster {
+  const on = cluster(brokerIds)
+  const topic = {
+    ...{
+      name: 'a',
+      numPartitions: -1,
+      replicationFactor: -1,
+      assignments: [{ partitionIndex: 0, brokerIds: replicas }]
+    },
+    configs: Object.entries(configs).map(([name, value]) => ({ name, value }))
+  }
+  run(on, decideCreateTopics(on.image, { topics: [topic], validateOnly: false }, on.rules))
+  return on
+}
+
+export const partition = (on: Cluster) => on.image.topicsByName.get('a')?.partitions[0] ?? assert.fail('no partition')

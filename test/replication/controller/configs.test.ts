@@ -1,0 +1,136 @@
+// Settings changed by request, blocks of producer ids, and broker sessions.
+import { test } from 'tap'
+import { errorName } from '../../../protocol/errors.ts'
+import { decideFence } from '../../../replication/controller/brokers.ts'
+import { decideAlterConfigs, decideIncrementalAlterConfigs } from '../../../replication/controller/configs.ts'
+import { decideAllocateProducerIds } from '../../../replication/controller/leaders.ts'
+import { Sessions } from '../../../replication/controller/sessions.ts'
+import { cluster, partition, run, shows, withTopic } from './cluster.ts'
+
+test('blocks of producer ids never overlap', async t => {
+  const on = cluster([1])
+  const epoch = on.image.brokers.get(1)?.brokerEpoch as number
+  t.match(run(on, decideAllocateProducerIds(on.image, 1, epoch)), {
+    errorCode: 0,
+    producerIdStart: 0,
+    producerIdLen: 1000
+  })
+  t.match(run(on, decideAllocateProducerIds(on.image, 1, epoch)), {
+    errorCode: 0,
+    producerIdStart: 1000,
+    producerIdLen: 1000
+  })
+  t.equal(errorName(run(on, decideAllocateProducerIds(on.image, 1, epoch - 1)).errorCode), 'STALE_BROKER_EPOCH')
+  t.equal(errorName(run(on, decideAllocateProducerIds(on.image, 5, 1)).errorCode), 'BROKER_ID_NOT_REGISTERED')
+})
+
+test('settings: set, delete, append, subtract; each resource as a whole', async t => {
+  const on = withTopic([1], [1])
+  const alter = (name: string, configs: [string, number, string | null][], validateOnly = false, resourceType = 2) => {
+    const resource = {
+      resourceType,
+      resourceName: name,
+      configs: configs.map(([key, configOperation, value]) => ({ name: key, configOperation, value }))
+    }
+    const [result] = run(on, decideIncrementalAlterConfigs(on.image, [resource], validateOnly, on.rules))
+    return errorName(result?.errorCode ?? -2)
+  }
+  const own = () => Object.fromEntries(on.image.configs(2, 'a'))
+  t.equal(
+    alter('a', [
+      ['x', 0, '1'],
+      ['cleanup.policy', 2, 'compact']
+    ]),
+    'NONE'
+  )
+  t.strictSame(own(), { x: '1', 'cleanup.policy': 'delete,compact' }, 'appended to the default')
+  t.equal(alter('a', [['cleanup.policy', 2, 'compact,compact']]), 'NONE')
+  t.equal(own()['cleanup.policy'], 'delete,compact')
+  t.equal(alter('a', [['cleanup.policy', 3, 'delete,nothing']]), 'NONE')
+  t.equal(own()['cleanup.policy'], 'compact')
+  t.equal(alter('a', [['x', 1, null]], true), 'NONE', 'only validated')
+  t.equal(own().x, '1')
+  t.equal(alter('a', [['x', 1, null]]), 'NONE')
+  t.equal(own().x, undefined)
+  t.equal(alter('a', [['x', 2, '2']]), 'INVALID_CONFIG', 'no list')
+  t.equal(
+    alter('a', [
+      ['y', 0, '2'],
+      ['bad', 0, '2']
+    ]),
+    'INVALID_CONFIG'
+  )
+  t.equal(own().y, undefined, 'all or nothing')
+  t.equal(alter('a', [['y', 0, null]]), 'INVALID_REQUEST')
+  t.equal(
+    alter('a', [
+      ['y', 0, '1'],
+      ['y', 0, '2']
+    ]),
+    'INVALID_REQUEST'
+  )
+  t.equal(alter('a', [['y', 9, '1']]), 'INVALID_REQUEST')
+  t.equal(alter('b', [['y', 0, '1']]), 'UNKNOWN_TOPIC_OR_PARTITION')
+  t.equal(alter('9', [['y', 0, '1']], false, 4), 'BROKER_ID_NOT_REGISTERED')
+  t.equal(alter('nine', [['y', 0, '1']], false, 4), 'INVALID_REQUEST')
+  t.equal(alter('', [['y', 0, '1']], false, 4), 'NONE')
+  t.equal(on.image.configs(4, '').get('y'), '1')
+  const same = decideIncrementalAlterConfigs(
+    on.image,
+    [{ resourceType: 4, resourceName: '', configs: [{ name: 'y', configOperation: 0, value: '1' }] }],
+    false,
+    on.rules
+  )
+  t.equal(same.records.length, 1, 'a broker setting is written again even if it is the same (KAFKA-14136)')
+  const replace = (configs: { name: string; value: string | null }[], copies = 1) =>
+    run(
+      on,
+      decideAlterConfigs(on.image, Array(copies).fill({ resourceType: 2, resourceName: 'a', configs }), false, on.rules)
+    ).map(({ errorCode }) => errorName(errorCode))
+  t.strictSame(replace([{ name: 'z', value: '1' }]), ['NONE'])
+  t.strictSame(own(), { z: '1' }, 'the legacy way forgets the rest')
+  t.strictSame(replace([{ name: 'z', value: '2' }], 2), ['INVALID_REQUEST', 'INVALID_REQUEST'])
+})
+
+test('sessions: silence ends them, a stall of this process does not', async t => {
+  const sessions = new Sessions(() => 100)
+  sessions.touch(1, 10, 0)
+  sessions.touch(2, 5, 0)
+  t.ok(sessions.isValid(1, 100))
+  t.notOk(sessions.isValid(1, 101))
+  t.notOk(sessions.isValid(3, 0), 'never heard of')
+  sessions.credit(1000)
+  t.strictSame(sessions.expired(1100), [])
+  sessions.touch(2, 20, 1100)
+  t.strictSame(sessions.expired(1101), [1])
+  const all = () => true
+  t.equal(sessions.lowestOffsetBut(2, all), 10)
+  t.equal(sessions.lowestOffsetBut(1, all), 20)
+  t.equal(
+    sessions.lowestOffsetBut(1, id => id !== 2),
+    Number.POSITIVE_INFINITY,
+    'who does not count is not waited for'
+  )
+  sessions.shutdownBegan(2, 77)
+  sessions.shutdownBegan(2, 99)
+  t.equal(sessions.shutdownOffset(2), 77)
+})
+
+test('a new min ISR forgets who was eligible under the old one (KIP-966)', async t => {
+  const on = withTopic([1, 2], [1, 2], { 'min.insync.replicas': '2' })
+  run(on, { records: decideFence(on.image, 1, on.rules), reply: null })
+  shows(t, partition(on), { leader: 2, isr: [2], elr: [1] })
+  const alter = (resourceType: number, resourceName: string, value: string | null) => {
+    const configs = [{ name: 'min.insync.replicas', configOperation: value === null ? 1 : 0, value }]
+    const [result] = run(
+      on,
+      decideIncrementalAlterConfigs(on.image, [{ resourceType, resourceName, configs }], false, on.rules)
+    )
+    return result?.errorCode === 0 ? 'NONE' : `${errorName(result?.errorCode ?? -2)} ${result?.errorMessage}`
+  }
+  t.match(alter(4, '1', '1'), /INVALID_CONFIG Broker-level/)
+  t.match(alter(4, '', null), /INVALID_CONFIG Cluster-level/)
+  shows(t, partition(on), { elr: [1] })
+  t.equal(alter(2, 'a', '1'), 'NONE')
+  shows(t, partition(on), { elr: [] }, 'broker 1 may miss what is committed from now on')
+})
