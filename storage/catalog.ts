@@ -11,13 +11,19 @@ import { readTopicId, writeTopicId } from './checkpoints.ts'
 import type { Cleaner } from './cleaner.ts'
 import { Deletions } from './deletions.ts'
 import { DiskSpace } from './disk-space.ts'
-import type { DiskUsage } from './files.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Log, type LogFailure, type SharedStorage } from './log.ts'
 import type { LogConfig } from './log-config.ts'
 import { type LogDirectory, markCleanShutdown, openLogDirectory, takeCleanShutdown } from './log-directory.ts'
 import { OpenFiles } from './open-files.ts'
-import { type DirectoryFate, fateName, METADATA_TOPIC, parseDirectoryName, partitionName } from './partition-names.ts'
+import {
+  type DirectoryFate,
+  fateName,
+  METADATA_TOPIC,
+  parseDirectoryName,
+  partitionName,
+  takeStock
+} from './partition-names.ts'
 import { Slots, Turns } from './slots.ts'
 import { openLevelStore, SnapshotCache } from './snapshot-cache.ts'
 import { Suspects } from './suspects.ts'
@@ -40,6 +46,8 @@ export class Catalog {
   readonly #logs = new Map<string, Log>()
   /** Partition directories that were there at the start and that nobody has asked for yet. */
   readonly #unclaimed: Set<string>
+  /** `-delete` directories of an earlier life; they stay until it is known that this one may live here. */
+  readonly #leftovers: string[]
   /** Logs that could not be opened, and why: their files stay as they are. */
   readonly #refused = new Map<string, unknown>()
   /** Work on one name goes one after the other. */
@@ -87,14 +95,14 @@ export class Catalog {
     }
   ) {
     const { files, clock, random, policy, settings } = o
-    const { home } = found
+    const { home, suspects } = found
     this.#o = o
     this.#home = home
-    this.#suspects = found.suspects
+    this.#suspects = suspects
     this.#files = found.checkpoints
-    this.hadSuspects = found.suspects.all.length > 0
+    this.hadSuspects = suspects.all.length > 0
     this.cleanShutdown = this.hadSuspects ? null : found.cleanShutdown
-    for (const suspect of found.suspects.all) o.onEvent('error', 'log-suspect', { ...suspect })
+    for (const suspect of suspects.all) o.onEvent('error', 'log-suspect', { ...suspect })
     this.diskSpace = new DiskSpace({
       files,
       directory: home.path,
@@ -110,13 +118,14 @@ export class Catalog {
     const openFiles = new OpenFiles(files, o.openFilesMax)
     const tailCache = new TailCache(o.tailCacheBytes)
     this.#storage = { files, openFiles, tailCache, clock, random, policy, diskSpace: this.diskSpace }
-    this.#deletions = new Deletions(files, clock, (deleted, error) =>
-      o.onEvent(error ? 'warn' : 'info', error ? 'log-delete-failed' : 'log-deleted', {
-        directory: deleted,
-        ...(error ? { err: error } : {})
-      })
-    )
-    this.#unclaimed = this.#takeStock(found.names)
+    this.#deletions = new Deletions(files, clock, (directory, error) => {
+      if (error) o.onEvent('warn', 'log-delete-failed', { directory, err: error })
+      else o.onEvent('info', 'log-deleted', { directory })
+    })
+    const { partitions, doomed } = takeStock(found.names)
+    this.#unclaimed = partitions
+    this.#leftovers = doomed.map(name => path.join(home.path, name))
+    this.#files.retain(partitions)
     if (this.cleanShutdown === null && !home.isNew) {
       o.onEvent('warn', 'unclean-start', { directory: home.path, logs: this.#unclaimed.size })
     }
@@ -129,18 +138,6 @@ export class Catalog {
       onEvent: (level, event, data) => o.onEvent(level, event, data)
     })
     this.#housekeeping.start()
-  }
-
-  /** What lies in the directory: partitions to be claimed, and leftovers of deletions, which nobody reads any more. */
-  #takeStock(names: readonly string[]): Set<string> {
-    const unclaimed = new Set<string>()
-    for (const name of names) {
-      const parsed = parseDirectoryName(name)
-      if (parsed?.fate === 'delete') this.#deletions.schedule(path.join(this.#home.path, name), 0)
-      else if (parsed?.fate === null) unclaimed.add(name)
-    }
-    this.#files.retain(unclaimed)
-    return unclaimed
   }
 
   get directory(): string {
@@ -183,7 +180,7 @@ export class Catalog {
   }
 
   async volume(): Promise<{ totalBytes: number; usableBytes: number }> {
-    const usage: DiskUsage | null = await this.#o.files.diskUsage(this.directory).catch(() => null)
+    const usage = await this.#o.files.diskUsage(this.directory).catch(() => null)
     return { totalBytes: usage?.totalBytes ?? -1, usableBytes: usage?.freeBytes ?? -1 }
   }
 
@@ -221,8 +218,9 @@ export class Catalog {
   }
 
   /** Call when the metadata has named every partition that belongs here: what is left belongs to no topic that
-   *  exists. Renamed to `-stray`, and kept, as Kafka does (LogManager.loadLog). */
+   *  exists. Renamed to `-stray`, and kept, as Kafka does (LogManager.loadLog). Leftovers of deletions go now. */
   async setAsideStrays(): Promise<void> {
+    for (const leftover of this.#leftovers.splice(0)) this.#deletions.schedule(leftover, 0)
     for (const name of [...this.#unclaimed]) {
       const stray = parseDirectoryName(name) as TopicPartition
       if (stray.topic === METADATA_TOPIC) continue
@@ -243,7 +241,9 @@ export class Catalog {
       if (this.#lost === null) await this.#closeLogs()
       if (this.#lost === null) await this.#files.writeAll(this.#logs)
       if (this.#lost === null && this.#mayCallItClean()) {
-        await markCleanShutdown(this.#o.files, this.directory, o.brokerEpoch)
+        // A life that never registered has changed nothing that the last one had promised.
+        const brokerEpoch = o.brokerEpoch >= 0 ? o.brokerEpoch : (this.cleanShutdown?.brokerEpoch ?? -1)
+        await markCleanShutdown(this.#o.files, this.directory, brokerEpoch)
       }
     } finally {
       await this.snapshots.close()

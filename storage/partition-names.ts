@@ -34,3 +34,15 @@ export function parseDirectoryName(name: string): PartitionDirectory | null {
   if (partition > 0x7fffffff || String(partition) !== digits) return null
   return { topic: topic as string, partition, fate: (fate as DirectoryFate | undefined) ?? null }
 }
+
+/** Of the names in a log directory: partitions in service, and leftovers of deletions, which nobody reads any more. */
+export function takeStock(names: readonly string[]): { partitions: Set<string>; doomed: string[] } {
+  const partitions = new Set<string>()
+  const doomed: string[] = []
+  for (const name of names) {
+    const parsed = parseDirectoryName(name)
+    if (parsed?.fate === 'delete') doomed.push(name)
+    else if (parsed?.fate === null) partitions.add(name)
+  }
+  return { partitions, doomed }
+}

@@ -46,7 +46,8 @@ test('a clean stop: ends, starts and high watermarks come back, and nothing is w
   t.equal(catalog.highWatermarkOf(orders(0)), 5)
   t.equal(catalog.highWatermarkOf(orders(7)), 0)
   t.same([...catalog.all()], [again], 'a log that nobody asks for is not opened')
-  await catalog.close({ brokerEpoch: 43 })
+  await catalog.close({ brokerEpoch: -1 })
+  t.equal(read(life, '.kafka_cleanshutdown'), '{"version":0,"brokerEpoch":42}', 'a life that did not register')
   t.match(read(life, 'recovery-point-offset-checkpoint'), /orders 1 0\n/, 'and what is recorded of it stays recorded')
   t.same(life.offline, [])
 })
@@ -159,6 +160,9 @@ test('a deleted topic: gone at once, files later, and its name inherits nothing'
     1,
     'no corruption, no offset of the old log'
   )
+  life.clock.advance(0)
+  t.ok(existsSync(join(life.directory, doomed[0] as string)), 'a life that is refused later leaves everything')
+  await catalog.setAsideStrays()
   life.clock.advance(0)
   await until(() => life.eventNames().includes('log-deleted'))
   t.notOk(existsSync(join(life.directory, doomed[0] as string)), 'a leftover is dropped at the start')
