@@ -64,7 +64,7 @@ export function describeGroup(
       clientId: member.clientId,
       clientHost: member.clientHost,
       memberMetadata: isStable ? metadataOf(member, group.protocolName) : NO_ASSIGNMENT,
-      memberAssignment: isStable ? member.assignment : NO_ASSIGNMENT
+      memberAssignment: member.assignment
     }))
   }
 }
