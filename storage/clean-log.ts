@@ -1,8 +1,8 @@
 // One round of cleaning one log: the newest offsets of the keys of its dirty part go into a map, then segment by segment
 // what is superseded is left out of a copy that takes the place of the original. In slices: no turn of the event loop has
-// more than a batch, or 128 KiB, to work on. Every batch is checked before it is believed: a damaged one ends the round.
+// more than a batch, or about 1,000 records, to work on. Every batch is checked before it is believed: a damaged one ends the round.
 import { MoldauError } from '../protocol/failure.ts'
-import { baseOffset, checkBatch, lastOffset, sizeInBytes } from '../protocol/records/batch.ts'
+import { baseOffset, checkBatch, lastOffset, recordCount, sizeInBytes } from '../protocol/records/batch.ts'
 import { RecordCursor } from '../protocol/records/records.ts'
 import type { Offset } from '../protocol/types.ts'
 import { abandoned, CleanedSegment } from './cleaned-segment.ts'
@@ -38,8 +38,9 @@ export interface CleanResult {
   readonly keys: number
 }
 
-/** Bytes of batches worked on in one turn. */
+/** Work of one turn: bytes, and for each record, which compression hides, as much as hashing its key costs. */
 const TURN_BYTES = 128 * 1024
+const RECORD_BYTES = 100
 
 /** A closed segment and what the decisions ask of it. */
 class View implements SegmentView {
@@ -97,6 +98,7 @@ class Round {
   readonly #o: CleanOptions
   readonly #rules: CompactionRules
   #unpaced = 0
+  #work = 0
   bytesRead = 0
   bytesKept = 0
 
@@ -109,7 +111,6 @@ class Round {
   /** Cleaner.buildOffsetMap: from the first dirty offset to the first that may not be touched, or until the map is full. */
   async fillMap({ firstDirtyOffset, firstUncleanableOffset }: Cleanable): Promise<void> {
     const { map } = this.#o
-    map.clear()
     map.latestOffset = firstDirtyOffset - 1
     const segments = [...this.#log.segments]
     for (const [index, segment] of segments.entries()) {
@@ -205,7 +206,7 @@ class Round {
           if (this.#o.isStopped() || this.#log.isOffline) throw abandoned()
           checkBatch(buffer, at)
           yield { buffer, at }
-          await this.#pace(sizeInBytes(buffer, at))
+          await this.#pace(sizeInBytes(buffer, at), recordCount(buffer, at))
         }
         position += buffer.length
       }
@@ -216,12 +217,13 @@ class Round {
     throw new MoldauError('ERR_CORRUPT_BATCH', `no whole batch at position ${position} of ${segment.file.path}`)
   }
 
-  #pace(bytes: number): Promise<void> | undefined {
+  #pace(bytes: number, records: number): Promise<void> | undefined {
     this.bytesRead += bytes
     this.#unpaced += bytes
-    if (this.#unpaced < TURN_BYTES) return undefined
+    this.#work += bytes + records * RECORD_BYTES
+    if (this.#work < TURN_BYTES) return undefined
     const paced = this.#unpaced
-    this.#unpaced = 0
+    this.#unpaced = this.#work = 0
     return this.#o.pace(paced)
   }
 }
