@@ -5,6 +5,7 @@ import { MoldauError } from '../protocol/failure.ts'
 import type { LogConfig } from '../storage/log-config.ts'
 import { checkTogether } from './config/consistency.ts'
 import { type AdvertisedListener, type Endpoints, endpointsOf, type Listener } from './config/endpoints.ts'
+import { groupComplaint } from './config/group-bounds.ts'
 import { logConfigOf, topicComplaint } from './config/log-settings.ts'
 import { canonicalText, parseSetting } from './config/setting.ts'
 import { BUILT_IN, type Gathered, type Given, gather, type Sources } from './config/sources.ts'
@@ -120,6 +121,11 @@ export class BrokerConfig {
     return topicComplaint(overrides, key => this.textOf(key))
   }
 
+  /** What is wrong with these settings of a group, in one line, or null. */
+  groupComplaint(overrides: ReadonlyMap<string, string>): string | null {
+    return groupComplaint(overrides, key => this.textOf(key))
+  }
+
   /** Takes the dynamic settings of this broker and of the whole cluster, as the metadata log has them now. A value that
    *  this broker cannot use is left out; the answer names those (for the log). */
   applyDynamic(brokerOverrides: ReadonlyMap<string, string>, clusterDefaults: ReadonlyMap<string, string>): string[] {
@@ -187,19 +193,18 @@ export class BrokerConfig {
   }
 }
 
-/** broker.id is the older name of node.id; where both are given they must agree. */
+/** broker.id is the older name of node.id: one stands for both, and where both are given they must agree. */
 function withOlderNames(given: ReadonlyMap<string, Given>): ReadonlyMap<string, Given> {
   const older = given.get('broker.id')
-  if (older === undefined || older.text.trim() === '-1') return given
   const newer = given.get('node.id')
-  if (newer !== undefined && newer.origin !== BUILT_IN) {
-    if (newer.text.trim() === older.text.trim()) return given
-    throw new MoldauError(
-      'ERR_CONFIG',
-      `broker.id=${older.text} (${older.origin}) and node.id=${newer.text} (${newer.origin}) differ`
-    )
-  }
-  return new Map(given).set('node.id', older)
+  if (older === undefined || older.text.trim() === '-1')
+    return newer === undefined ? given : new Map(given).set('broker.id', newer)
+  if (newer === undefined || newer.origin === BUILT_IN) return new Map(given).set('node.id', older)
+  if (newer.text.trim() === older.text.trim()) return given
+  throw new MoldauError(
+    'ERR_CONFIG',
+    `broker.id=${older.text} (${older.origin}) and node.id=${newer.text} (${newer.origin}) differ`
+  )
 }
 
 function usable(overrides: ReadonlyMap<string, string>, complaints: string[]): ReadonlyMap<string, string> {

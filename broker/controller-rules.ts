@@ -35,6 +35,7 @@ export function rulesOf(config: BrokerConfig, random: Random): Rules {
 
 function configFault(config: BrokerConfig, resourceType: number, configs: ReadonlyMap<string, string>): string | null {
   if (resourceType === ResourceType.TOPIC) return config.topicComplaint(configs)
+  if (resourceType === ResourceType.GROUP) return config.groupComplaint(configs)
   for (const [name, value] of configs) {
     const scope = scopeOf(resourceType, name)
     const fault = scope === null ? `resource type ${resourceType} has no settings` : complaintAbout(scope, name, value)

@@ -13,8 +13,7 @@ export function followDynamicConfig(
   const apply = () => {
     const ofBroker = metadata.image.configs(ResourceType.BROKER, String(config.nodeId))
     const ofCluster = metadata.image.configs(ResourceType.BROKER, '')
-    for (const complaint of config.applyDynamic(ofBroker, ofCluster))
-      log.warn({ complaint }, 'setting-left-out')
+    for (const complaint of config.applyDynamic(ofBroker, ofCluster)) log.warn({ complaint }, 'setting-left-out')
   }
   apply()
   metadata.onChange((_, delta) => {

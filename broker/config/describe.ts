@@ -94,11 +94,12 @@ export function describeGroup(config: BrokerConfig, own: ReadonlyMap<string, str
     const synonym = GROUP_SYNONYMS[name]
     const fallback =
       (synonym === undefined ? undefined : config.textOf(synonym)) ?? settingOf('group', name)?.defaultText ?? null
-    const first = own.has(name)
-      ? ownSynonym(name, own, ConfigSource.GROUP)
-      : [{ name, value: fallback, source: ConfigSource.DEFAULT }]
-    const inherited = synonym === undefined ? [] : synonymsIn(config, [synonym])
-    return described('group', name, own.get(name) ?? fallback, [...first, ...inherited])
+    const inherited =
+      synonym === undefined ? [{ name, value: fallback, source: ConfigSource.DEFAULT }] : synonymsIn(config, [synonym])
+    return described('group', name, own.get(name) ?? fallback, [
+      ...ownSynonym(name, own, ConfigSource.GROUP),
+      ...inherited
+    ])
   })
 }
 

@@ -55,7 +55,7 @@ export const GROUP_SYNONYMS: Readonly<Record<string, string>> = {
 }
 
 export const clientMetricsSettings = {
-  'interval.ms': int(300000, 'How often clients push, in milliseconds.'),
+  'interval.ms': int(300000, 'How often clients push, in milliseconds.', { min: 100, max: 3600000 }),
   match: list('', 'Which clients push: name=pattern, comma-separated.'),
   metrics: list('', 'Prefixes of the metrics that are pushed.')
 }

@@ -45,13 +45,24 @@ export function settledHere(
         : changeLevels(resource, validateOnly, services)
     case ResourceType.BROKER:
       return brokerFault(resource, services)
+    case ResourceType.CLIENT_METRICS:
+      return clientMetricsFault(resource)
     case ResourceType.TOPIC:
     case ResourceType.GROUP:
-    case ResourceType.CLIENT_METRICS:
       return resourceName === '' ? invalid('a default for all of them cannot be set here') : null
     default:
       return invalid(`resource type ${resourceType} has no settings`)
   }
+}
+
+/** Kafka calls a bad setting of a subscription a bad request (ClientMetricsConfigs.java). */
+function clientMetricsFault({ resourceName, configs }: ChangedResource): Outcome | null {
+  if (resourceName === '') return invalid('a client metrics subscription has a name')
+  for (const { name, configOperation, value } of configs) {
+    const fault = configOperation === ConfigOperation.SET ? complaintAbout('client metrics', name, value ?? '') : null
+    if (fault !== null) return invalid(fault)
+  }
+  return null
 }
 
 /** The name is this broker's id, or empty for the default of all brokers. */
@@ -61,6 +72,10 @@ function brokerFault({ resourceName, configs }: ChangedResource, { nodeId }: Ser
   }
   for (const { name, configOperation, value } of configs) {
     if (configOperation === ConfigOperation.DELETE) continue
+    // With eligible leader replicas all brokers must agree on what a committed record is (KIP-966).
+    if (name === 'min.insync.replicas' && resourceName !== '') {
+      return outcome(ErrorCode.INVALID_CONFIG, `${name} is set for all brokers, not for one`)
+    }
     const fault =
       unchangeable(name, resourceName !== '') ??
       (configOperation === ConfigOperation.SET ? badValue(name, value) : null)
@@ -79,8 +94,6 @@ function unchangeable(name: string, perBroker: boolean): string | null {
   const update = settingOf('broker', name)?.update ?? settingOf('broker quota', name)?.update
   if (update === 'read-only') return `${name} is read when the broker starts; it cannot be changed while it runs`
   if (update === 'per-broker' && !perBroker) return `${name} is set for each broker by its id, not for all of them`
-  // With eligible leader replicas all brokers must agree on what a committed record is (KIP-966).
-  if (name === 'min.insync.replicas' && perBroker) return `${name} is set for all brokers, not for one`
   return null
 }
 

@@ -282,7 +282,6 @@ test('a broker: every default is there, passwords are not shown, read-only says 
     ['1', 'mesage.max.bytes', '1', /did you mean message\.max\.bytes\?/],
     ['2', 'message.max.bytes', '1', /this is broker 1/],
     ['x', 'message.max.bytes', '1', /this is broker 1/],
-    ['1', 'min.insync.replicas', '1', /set for all brokers/],
     ['', 'ssl.keystore.location', '/k', /for each broker/]
   ]
   for (const [name, key, value, errorMessage] of refusals) {
@@ -314,7 +313,21 @@ test('groups and client metrics subscriptions', async t => {
   const { describe, change } = worldOf('group.consumer.session.timeout.ms=50000')
   t.match((await describe(GROUP, 'g')).byName.get('consumer.session.timeout.ms'), {
     value: '50000',
-    configSource: ConfigSource.DEFAULT
+    configSource: ConfigSource.STATIC_BROKER
+  })
+  t.match((await describe(GROUP, 'g')).byName.get('share.isolation.level'), { configSource: ConfigSource.DEFAULT })
+  t.match(await change(GROUP, 'g', [['consumer.session.timeout.ms', SET, '44999']]), {
+    errorCode: ErrorCode.INVALID_CONFIG,
+    errorMessage: /at least group\.consumer\.min\.session\.timeout\.ms \(45000\)/
+  })
+  t.match(await change(GROUP, 'g', [['streams.num.standby.replicas', SET, '3']]), {
+    errorMessage: /at most group\.streams\.max\.standby/
+  })
+  t.match(await change(CLIENT_METRICS, 's', [['interval.ms', SET, '99']]), { errorCode: ErrorCode.INVALID_REQUEST })
+  t.match(await change(CLIENT_METRICS, 's', [['nope', SET, '99']]), { errorCode: ErrorCode.INVALID_REQUEST })
+  t.match(await change(BROKER, '1', [['min.insync.replicas', SET, '1']]), {
+    errorCode: ErrorCode.INVALID_CONFIG,
+    errorMessage: /for all brokers/
   })
   t.match(await change(GROUP, 'g', [['consumer.session.timeout.ms', SET, '46000']]), { errorCode: 0 })
   t.match((await describe(GROUP, 'g')).byName.get('consumer.session.timeout.ms'), {
