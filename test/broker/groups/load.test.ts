@@ -1,9 +1,11 @@
 // What a coordinator finds when it starts: records in Kafka's own bytes, offsets committed inside of transactions, other
 // protocols' groups, snapshots that fit and snapshots that do not, and a log whose end is not committed yet.
+import { readFileSync } from 'node:fs'
 import { test } from 'tap'
 import { decodeRecord, encodeRecord, type GroupRecord } from '../../../broker/groups/records.ts'
 import { GroupsState } from '../../../broker/groups/state.ts'
 import { buildBatch } from '../../../protocol/records/builder.ts'
+import { batchesOf } from '../../../protocol/records/batch.ts'
 import { ZERO_UUID } from '../../../protocol/types.ts'
 import { WALL_AT_START, World } from './world.ts'
 
@@ -226,6 +228,21 @@ test('offsets committed in transactions count from the commit marker on', async 
       ]
     }
   ])
+})
+
+test('partitions of __consumer_offsets as Apache Kafka left them', async t => {
+  const lines = readFileSync('test/golden/consumer-offsets-logs.jsonl', 'utf8').trim().split('\n')
+  for (const { partition, log, groups } of lines.map(line => JSON.parse(line))) {
+    const bytes = Buffer.from(log, 'hex')
+    const positions = [...batchesOf(bytes)]
+    const world = await worldOn(positions.map((at, i) => bytes.subarray(at, positions[i + 1])))
+    for (const [groupId, { type, offsets }] of Object.entries<{ type: string; offsets: object }>(groups)) {
+      const expected = Object.entries(offsets).map(([at, offset]) => `${at.replace(/-(?=\d+$)/, ':')}=${offset}`)
+      t.equal(await offsetsOf(world, groupId), expected.join(' '), `${partition}: offsets of ${groupId}`)
+      const [described] = world.coordinator.describeGroups([groupId], 5)
+      t.equal(described?.groupState, type === 'Classic' ? 'Empty' : 'Dead', `${groupId} is a ${type} group`)
+    }
+  }
 })
 
 test('groups of other protocols are warned of, and refused', async t => {
