@@ -7,7 +7,7 @@ import { describeQuorum } from '../../protocol/messages/describe-quorum.ts'
 import { electLeaders } from '../../protocol/messages/elect-leaders.ts'
 import { getTelemetrySubscriptions } from '../../protocol/messages/get-telemetry-subscriptions.ts'
 import { unregisterBroker } from '../../protocol/messages/unregister-broker.ts'
-import type { Scenario } from './differential.ts'
+import type { Scenario } from './differential-stage.ts'
 
 /** APIs and features that are still to come are not compared: only what is offered must be offered as Kafka does. */
 const versions: Scenario = {

@@ -11,7 +11,7 @@ import { offsetCommit } from '../../protocol/messages/offset-commit.ts'
 import { offsetDelete } from '../../protocol/messages/offset-delete.ts'
 import { offsetFetch } from '../../protocol/messages/offset-fetch.ts'
 import { syncGroup } from '../../protocol/messages/sync-group.ts'
-import type { Scenario, Stage } from './differential.ts'
+import type { Scenario, Stage } from './differential-stage.ts'
 import { until } from './suite.ts'
 
 const LOADING = [14, 15, 16]

@@ -7,7 +7,7 @@ import { listOffsets } from '../../protocol/messages/list-offsets.ts'
 import { offsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.ts'
 import { produce } from '../../protocol/messages/produce.ts'
 import { type BatchDraft, buildBatch } from '../../protocol/records/builder.ts'
-import type { Scenario, Stage } from './differential.ts'
+import type { Scenario, Stage } from './differential-stage.ts'
 import { until } from './suite.ts'
 
 const TIME = 1_700_000_000_000

@@ -8,7 +8,7 @@ import { describeTopicPartitions } from '../../protocol/messages/describe-topic-
 import { incrementalAlterConfigs } from '../../protocol/messages/incremental-alter-configs.ts'
 import { listConfigResources } from '../../protocol/messages/list-config-resources.ts'
 import { metadata } from '../../protocol/messages/metadata.ts'
-import type { Scenario, Stage } from './differential.ts'
+import type { Scenario, Stage } from './differential-stage.ts'
 
 const TOPIC = 2
 const BROKER = 4

@@ -115,7 +115,7 @@ export async function interop(): Promise<number> {
     console.log(usage)
     return 0
   }
-  if (options.build === true) await buildSuites()
+  if (options.build === true) await buildSuites(options.fast === true)
   const program = findTools()
   const kind = brokerKind(options, program)
   const chosen = suites.filter(suite => options.only === undefined || options.only.includes(suite.name))
