@@ -30,6 +30,8 @@ export interface CoordinatorParts {
 }
 
 const LOADS_AT_ONCE = 4
+/** How long a stop waits for snapshots. */
+const SAVE_LIMIT_MS = 2_000
 
 export class GroupCoordinator {
   readonly #parts: CoordinatorParts
@@ -176,7 +178,13 @@ export class GroupCoordinator {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#expiry?.cancel()
-    for (const shard of this.#shards.values()) await shard.saveSnapshot()
+    const saved = Promise.all([...this.#shards.values()].map(shard => shard.saveSnapshot()))
+    // Where the disk has failed nothing will be committed any more: a stop does not wait for that.
+    let limit: { cancel(): void } | null = null
+    const late = new Promise<void>(resolve => {
+      limit = this.#parts.clock.after(SAVE_LIMIT_MS, resolve)
+    })
+    await Promise.race([saved.finally(() => limit?.cancel()), late])
     for (const shard of this.#shards.values()) shard.close(ErrorCode.NOT_COORDINATOR)
     this.#shards.clear()
   }
