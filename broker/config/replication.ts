@@ -12,7 +12,7 @@ export const replicationSettings = {
   'unclean.leader.election.interval.ms': long(
     300000,
     'How often the controller looks for partitions to elect uncleanly.',
-    { min: 1, internal: true, ignored: LATER.replicas }
+    { min: 1, internal: true }
   ),
   'replica.high.watermark.checkpoint.interval.ms': long(5000, 'How often high watermarks are written down.'),
   'replica.lag.time.max.ms': long(30000, 'A follower that did not catch up for this long leaves the in-sync set.'),
@@ -38,12 +38,9 @@ export const replicationSettings = {
     min: 1,
     ignored: LATER.replicas
   }),
-  'auto.leader.rebalance.enable': boolean(true, 'Give leadership back to preferred replicas.', {
-    ignored: LATER.replicas
-  }),
+  'auto.leader.rebalance.enable': boolean(true, 'Give leadership back to preferred replicas.'),
   'leader.imbalance.check.interval.seconds': long(300, 'How often leadership is given back to preferred replicas.', {
-    min: 1,
-    ignored: LATER.replicas
+    min: 1
   }),
   'controller.socket.timeout.ms': int(30000, 'Time-out of requests between broker and controller.', {
     ignored: LATER.quorum

@@ -176,3 +176,22 @@ test('moldau.cluster.id: the name of a new cluster', async t => {
   const world = await worldOf(t, 'moldau.cluster.id=5L6g3nShT-eMCtK--X86sw')
   t.equal((await world.metadata([])).clusterId, '5L6g3nShT-eMCtK--X86sw')
 })
+
+test('broker.heartbeat.interval.ms, broker.session.timeout.ms: silence for a session fences a broker', async t => {
+  const fencedWithin = async (heartbeatMs: number, sessionMs: number, ms: number) => {
+    const world = await worldOf(
+      t,
+      `broker.heartbeat.interval.ms=${heartbeatMs}`,
+      `broker.session.timeout.ms=${sessionMs}`
+    )
+    const end = world.clock.nowMs() + ms
+    await until(() => {
+      world.clock.advance(50)
+      return world.clock.nowMs() >= end
+    }, 'time')
+    return world.lines.some(each => each.msg === 'broker-session-expired')
+  }
+  t.equal(await fencedWithin(500, 2000, 10_000), false, 'it reports often enough')
+  t.equal(await fencedWithin(60_000, 2000, 10_000), true)
+  t.equal(await fencedWithin(60_000, 20_000, 10_000), false, 'the session is longer')
+})

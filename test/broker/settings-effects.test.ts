@@ -75,8 +75,14 @@ const BROKER_EFFECTS: Record<string, [path: string, word?: string]> = {
   'log.cleaner.io.buffer.load.factor': [CLEANER, 'dedupeBufferLoadFactor'],
   'log.cleaner.backoff.ms': [CLEANER, 'backoffMs'],
   'log.cleaner.io.max.bytes.per.second': [CLEANER, 'ioMaxBytesPerSecond'],
-  'broker.heartbeat.interval.ms': ['test/broker/controller.test.ts', 'heartbeatIntervalMs'],
-  'broker.session.timeout.ms': ['test/broker/controller.test.ts', 'session'],
+  'auto.leader.rebalance.enable': ['test/broker/controller.test.ts'],
+  'leader.imbalance.check.interval.seconds': ['test/broker/controller.test.ts'],
+  'unclean.leader.election.interval.ms': [
+    'test/replication/controller/brokers.test.ts',
+    'unclean elections come with the setting'
+  ],
+  'broker.heartbeat.interval.ms': [CONNECTIONS],
+  'broker.session.timeout.ms': [CONNECTIONS],
   'metadata.log.max.snapshot.interval.ms': [TOPICS],
   'metadata.log.max.record.bytes.between.snapshots': [TOPICS],
   'offsets.topic.num.partitions': [CONNECTIONS],
@@ -112,10 +118,10 @@ const IGNORED_OF_TOPICS = [
 ]
 const IGNORED_OF_BROKERS =
   `num.network.threads num.io.threads num.replica.fetchers background.threads queued.max.requests
-  socket.send.buffer.bytes socket.receive.buffer.bytes unclean.leader.election.interval.ms
+  socket.send.buffer.bytes socket.receive.buffer.bytes
   replica.fetch.min.bytes replica.fetch.wait.max.ms replica.fetch.max.bytes replica.fetch.response.max.bytes replica.fetch.backoff.ms
   num.recovery.threads.per.data.dir log.dir.failure.timeout.ms log.cleaner.threads
-  auto.leader.rebalance.enable leader.imbalance.check.interval.seconds controlled.shutdown.enable initial.broker.registration.timeout.ms
+  controlled.shutdown.enable initial.broker.registration.timeout.ms
   controller.quorum.election.timeout.ms controller.quorum.fetch.timeout.ms controller.quorum.election.backoff.max.ms
   controller.quorum.append.linger.ms controller.quorum.request.timeout.ms controller.quorum.retry.backoff.ms
   controller.quorum.auto.join.enable metadata.max.idle.interval.ms
