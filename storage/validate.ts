@@ -131,6 +131,9 @@ function checkHeader(batch: Buffer): Refusal | undefined {
   const id = producerId(batch, 0)
   if (id >= 0 && baseSequence(batch, 0) < 0) return invalid(`producer ${id} sent no sequence number`)
   if (!Number.isSafeInteger(id)) return invalid('producer ids end at 2^53')
+  if (!Number.isSafeInteger(baseTimestamp(batch, 0)) || !Number.isSafeInteger(maxTimestamp(batch, 0))) {
+    return refuse(ErrorCode.INVALID_TIMESTAMP, 'timestamps end at 2^53')
+  }
   if (CODECS[codecNumber(batch, 0)] === undefined) return invalid(`no codec has number ${codecNumber(batch, 0)}`)
   if (isTransactional(batch, 0)) {
     return refuse(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 'this broker does not offer transactions')
@@ -152,7 +155,7 @@ function needsWalk(batch: Buffer, config: LogConfig, nowMs: TimestampMs): boolea
   const largest = maxTimestamp(batch, 0)
   // No honest client sends a largest timestamp below the first one.
   if (largest < baseTimestamp(batch, 0) || largest - nowMs > config.messageTimestampAfterMaxMs) return true
-  return config.messageTimestampBeforeMaxMs !== Number.POSITIVE_INFINITY || !Number.isSafeInteger(largest)
+  return config.messageTimestampBeforeMaxMs !== Number.POSITIVE_INFINITY
 }
 
 /** A batch whose records are in order, as far as anyone looked. */

@@ -55,9 +55,15 @@ function int64(buffer: Buffer, at: number): number {
   return buffer.readInt32BE(at) * TWO_32 + buffer.readUInt32BE(at + 4)
 }
 
+/** What came in beyond 2^53 is inexact by now, and stays within 64 bits. */
 function putInt64(buffer: Buffer, value: number, at: number): void {
   const high = Math.floor(value / TWO_32)
-  buffer.writeInt32BE(high, at)
+  if (high > 0x7fffffff) {
+    buffer.writeInt32BE(0x7fffffff, at)
+    buffer.writeInt32BE(-1, at + 4)
+    return
+  }
+  buffer.writeInt32BE(Math.max(high, -0x80000000), at)
   buffer.writeUInt32BE(value - high * TWO_32, at + 4)
 }
 

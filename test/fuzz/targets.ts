@@ -4,6 +4,7 @@
 
 import { isFailure, type MoldauError } from '../../protocol/failure.ts'
 import { protocolTargets } from './protocol-targets.ts'
+import { recordsTargets } from './records-targets.ts'
 
 export interface Target {
   readonly name: string
@@ -13,7 +14,7 @@ export interface Target {
 
 /** All targets; made when asked for, since their samples are read from files. */
 export function targets(): Target[] {
-  return [...protocolTargets()]
+  return [...protocolTargets(), ...recordsTargets()]
 }
 
 /** What is wrong with a target on these bytes, or nothing. */
