@@ -2,7 +2,7 @@
 // controller's machine, and cut short behind snapshots. Performs the effects of replication/quorum/quorum.ts. What must
 // hold: an epoch is on the disk before anything is done in it; nothing is committed before it is synced here.
 import path from 'node:path'
-import { formatQuorumState, parseQuorumState } from '../protocol/cluster/quorum-state.ts'
+import { formatQuorumState, parseQuorumState, type QuorumState } from '../protocol/cluster/quorum-state.ts'
 import { MoldauError } from '../protocol/failure.ts'
 import { type BrokerId, type LeaderEpoch, type Offset, ZERO_UUID } from '../protocol/types.ts'
 import { checkFeatures } from '../replication/controller/features.ts'
@@ -75,9 +75,8 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
       for (const record of batch.records) image.apply(record, delta)
     }
     checkFeatures(image)
-    const stored = await o.files.readFile(path.join(o.log.directory, QUORUM_STATE))
     const voters = o.voters.map(id => ({ id, directoryId: ZERO_UUID }))
-    const quorum = createQuorum(o.nodeId, voters, stored && parseQuorumState(stored.toString('utf8')))
+    const quorum = createQuorum(o.nodeId, voters, await storedState(o))
     // The log may know a later epoch than a lost quorum-state file: never lead twice in one.
     quorum.epoch = Math.max(quorum.epoch, o.log.epochs.latest?.epoch ?? 0)
     const cache = new MetadataCache(image, o.log.logEndOffset, delta)
@@ -244,6 +243,20 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
     this.#bytesSinceSnapshot += batch.length
     this.#lastAppendMs = nowMs
   }
+}
+
+/** Null at the first start of all. Other voters than configured are another quorum: two leaders could be elected. */
+async function storedState({ files, log, voters }: MetadataLogOptions): Promise<QuorumState | null> {
+  const file = path.join(log.directory, QUORUM_STATE)
+  const bytes = await files.readFile(file)
+  if (bytes === null) return null
+  const state = parseQuorumState(bytes.toString('utf8'))
+  const known = new Set(state.currentVoters)
+  if (state.version !== 0 || known.size !== voters.length || !voters.every(id => known.has(id))) {
+    const who = state.version === 0 ? `the voters [${state.currentVoters}]` : 'voters that change at run time'
+    throw new MoldauError('ERR_WRONG_DIRECTORY', `${file}: it names ${who}, this node is configured with [${voters}]`)
+  }
+  return state
 }
 
 async function* batchesFrom(log: Log, from: Offset): AsyncGenerator<MetadataBatch> {

@@ -1,5 +1,7 @@
 // The metadata log's own care: epochs, snapshots that let it be cut, and clusters that are too rich for this version.
 import { test } from 'tap'
+import { formatQuorumState } from '../../protocol/cluster/quorum-state.ts'
+import { ZERO_UUID } from '../../protocol/types.ts'
 import { metadataBatch, parseSnapshotName, snapshotBatches } from '../../replication/metadata/batches.ts'
 import { recordAt } from '../../replication/metadata/records.ts'
 import { METADATA, Node, turns } from './controller-fixture.ts'
@@ -11,6 +13,22 @@ test('a lost quorum-state file does not lead to a second reign in one epoch', as
   const life = await node.start()
   t.equal(life.controller.metadataLog.leaderEpoch, 2)
   await life.stop()
+})
+
+test('a directory of another quorum is refused', async t => {
+  const node = new Node()
+  const life = await node.start()
+  life.crash('keep')
+  const state = { version: 0, leaderId: 2, leaderEpoch: 9, votedId: -1, votedDirectoryId: ZERO_UUID } as const
+  for (const stored of [
+    { ...state, currentVoters: [1, 2, 3] },
+    { ...state, currentVoters: [2] },
+    { ...state, version: 1, currentVoters: [] } as const
+  ]) {
+    await node.files.writeFileAtomically(`${METADATA}/quorum-state`, Buffer.from(formatQuorumState(stored)))
+    await t.rejects(node.begin(), { code: 'ERR_WRONG_DIRECTORY', message: /quorum-state/ })
+    node.stores.crash(count => count)
+  }
 })
 
 const snapshotsOf = (names: string[]) => names.map(parseSnapshotName).filter(id => id !== null)
