@@ -180,8 +180,8 @@ export class Catalog {
   }
 
   async volume(): Promise<{ totalBytes: number; usableBytes: number }> {
-    const usage = await this.#o.files.diskUsage(this.directory).catch(() => null)
-    return { totalBytes: usage?.totalBytes ?? -1, usableBytes: usage?.freeBytes ?? -1 }
+    const usage = await this.#o.files.diskUsage(this.directory).catch(() => ({ totalBytes: -1, freeBytes: -1 }))
+    return { totalBytes: usage.totalBytes, usableBytes: usage.freeBytes }
   }
 
   /** As last recorded, 0 where nothing was. */
@@ -327,12 +327,11 @@ export class Catalog {
       isUrgent: isMetadata,
       onFailure: failure => void this.#logFailed(topicPartition, failure),
       onReadFailure: error => this.#readFailed(name, error),
+      onRecoveryPoint: () => this.#files.noteRecoveryPoint(),
       beforeTruncation: to => this.#files.lower(name, to, this.#logs)
     })
-    const { logEndOffset, truncatedBytes } = log
-    if (truncatedBytes > 0) {
-      this.#o.onEvent('warn', 'torn-tail-cut', { directory: log.directory, logEndOffset, truncatedBytes })
-    }
+    const { directory, logEndOffset, truncatedBytes } = log
+    if (truncatedBytes > 0) this.#o.onEvent('warn', 'torn-tail-cut', { directory, logEndOffset, truncatedBytes })
     return log
   }
 

@@ -81,19 +81,25 @@ export class Housekeeping {
     await Promise.all([this.cleaner, ...this.#soon, ...this.#later].map(task => task.stop()))
   }
 
-  /** High watermarks, and the lower bounds of the synced ends beside them. A broker that takes no appends moves none. */
+  /** High watermarks, and the lower bounds of the synced ends beside them; recovery points where a segment was rolled,
+   *  so that a start after a crash walks little more than the last segment. A broker that takes no appends moves none. */
   async #writeEnds(): Promise<void> {
     const { files, logs } = this.#o
     if (!files.hasNewHighWatermarks) return
     await files.writeSyncedEnds(logs())
     await files.writeHighWatermarks(logs())
+    if (files.hasNewRecoveryPoints) await files.writeRecoveryPoints(logs())
   }
 
   /** Recovery points follow the logs: indexes, epochs and a producer snapshot are synced first, log by log. */
   async checkpoint(): Promise<void> {
     const { files, logs } = this.#o
     await this.#each(async log => {
-      if (log.recoveryPoint < log.logEndOffset) await log.checkpoint()
+      if (log.recoveryPoint === log.logEndOffset) return
+      await log.checkpoint().catch(error => {
+        // Deleted meanwhile, or failed: and that was told by the log itself.
+        if (!log.isOffline) throw error
+      })
     })
     await files.writeRecoveryPoints(logs())
   }

@@ -354,6 +354,19 @@ test('nothing ticks for an idle partition, and an idle broker writes nothing', a
   await catalog.close({ brokerEpoch: 1 })
 })
 
+test('a roll moves the recovery point, and that is written down soon', async t => {
+  const life = new Life(t)
+  const catalog = await life.begin()
+  const log = await catalog.getOrCreate(orders(0), topicId(1), { ...config, segmentBytes: 200 })
+  for (let count = 0; count < 4; count++) await append(log)
+  await until(() => log.recoveryPoint > 0)
+  catalog.recordHighWatermark(orders(0), 4)
+  life.clock.advance(5_000)
+  await until(() => existsSync(join(life.directory, 'recovery-point-offset-checkpoint')))
+  t.match(read(life, 'recovery-point-offset-checkpoint'), /orders 0 [1-4]\n/)
+  await catalog.close({ brokerEpoch: 1 })
+})
+
 test('retention runs for all logs by one task; producers expire by another', async t => {
   const life = new Life(t)
   const catalog = await life.begin({ settings: { ...settings, initialTaskDelayMs: 1_000 } })
@@ -386,6 +399,7 @@ test('compaction is one task too; where it ended is written down and kept, until
   const size = log.sizeInBytes
   life.clock.advance(15_000)
   await until(() => life.eventNames().includes('log-cleaned'))
+  await until(() => [...catalog.cleaner.status()].every(each => each.state === 'idle'))
   t.match(read(life, 'cleaner-offset-checkpoint'), /^0\n1\norders 0 \d+\n$/)
   t.ok(log.sizeInBytes < size, 'superseded records are gone')
   t.match([...catalog.cleaner.status()], [{ name: 'orders-0', state: 'idle', lastError: null }])
