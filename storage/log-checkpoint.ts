@@ -7,8 +7,62 @@ import { EPOCHS_FILE } from './file-names.ts'
 import type { Log } from './log.ts'
 import type { Segment } from './segment.ts'
 
+export class Checkpointer {
+  readonly #log: Log
+  #recoveryPoint: Offset
+  #running: Promise<Offset> | null = null
+  #next: Promise<Offset> | null = null
+
+  constructor(log: Log, recoveryPoint: Offset) {
+    this.#log = log
+    this.#recoveryPoint = recoveryPoint
+  }
+
+  get recoveryPoint(): Offset {
+    return this.#recoveryPoint
+  }
+
+  /** The log was cut: what was durable beyond is gone. */
+  lower(to: Offset): void {
+    this.#recoveryPoint = Math.min(this.#recoveryPoint, to)
+  }
+
+  /** Resolves when none is running, and fails as it did. */
+  async idle(): Promise<void> {
+    await this.#running
+  }
+
+  run(): Promise<Offset> {
+    if (!this.#running) {
+      this.#running = this.#run().finally(() => {
+        this.#running = null
+      })
+      return this.#running
+    }
+    // The one that is running began before the present end.
+    this.#next ??= this.#running
+      .catch(() => this.#recoveryPoint)
+      .then(() => {
+        this.#next = null
+        return this.#log.checkpoint()
+      })
+    return this.#next
+  }
+
+  async #run(): Promise<Offset> {
+    try {
+      // No cut can come in between: it waits for a checkpoint that is running, and none begins while it cuts.
+      this.#recoveryPoint = Math.max(this.#recoveryPoint, await checkpoint(this.#log))
+    } catch (error) {
+      if (!this.#log.isOffline) this.#log.fail(error, 'checkpoint')
+      throw error
+    }
+    return this.#recoveryPoint
+  }
+}
+
 /** Gives the offset that recovery may begin at from now on. */
-export async function checkpoint(log: Log): Promise<Offset> {
+async function checkpoint(log: Log): Promise<Offset> {
   const { files, isUrgent = false } = log.options
   const end = log.logEndOffset
   const producers = log.producers.takeSnapshot()

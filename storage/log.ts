@@ -7,7 +7,7 @@ import { isFailure, MoldauError } from '../protocol/failure.ts'
 import type { LeaderEpoch, Offset, TimestampMs, TopicPartition, Uuid } from '../protocol/types.ts'
 import type { LeaderEpochs } from './epochs.ts'
 import { type AppendOptions, type AppendResult, appendAsFollower, appendAsLeader } from './log-append.ts'
-import { checkpoint } from './log-checkpoint.ts'
+import { Checkpointer } from './log-checkpoint.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogFailure, LogOptions } from './log-options.ts'
 import type { ReadFrom } from './log-read.ts'
@@ -48,12 +48,11 @@ export class Log {
   #directory: string
   #logStartOffset: Offset
   #logEndOffset: Offset
-  #recoveryPoint: Offset
   #listeners: ((syncedEndOffset: Offset) => void)[] = []
   readonly #writeListeners: (() => void)[] = []
   readonly #reader: LogReader
   #isTruncating = false
-  #checkpointing: Promise<Offset> | null = null
+  readonly #checkpointer: Checkpointer
 
   /** Throws ERR_LOG_CORRUPT, with nothing changed on the disk, when the log ends below what is known to be synced. */
   static async open(o: LogOptions): Promise<Log> {
@@ -76,7 +75,7 @@ export class Log {
     this.truncatedBytes = recovered.truncatedBytes
     this.#logStartOffset = recovered.logStartOffset
     this.#logEndOffset = recovered.endOffset
-    this.#recoveryPoint = recovered.recoveryPoint
+    this.#checkpointer = new Checkpointer(this, recovered.recoveryPoint)
     this.tail = new LogTail(o.tailCache)
     this.#reader = new LogReader(this)
     this.writer = new LogWriter(
@@ -129,7 +128,7 @@ export class Log {
 
   /** Everything below is durable with indexes, epochs and a producer snapshot: recovery may begin here. */
   get recoveryPoint(): Offset {
-    return this.#recoveryPoint
+    return this.#checkpointer.recoveryPoint
   }
 
   get isOffline(): boolean {
@@ -312,7 +311,7 @@ export class Log {
     this.#isTruncating = true
     try {
       await this.flush()
-      await this.#checkpointing
+      await this.#checkpointer.idle()
       this.#reader.invalidate()
       await cut()
       this.writer.restartAt(this.#logEndOffset)
@@ -329,7 +328,7 @@ export class Log {
   async #beginCut(end: Offset): Promise<void> {
     await this.options.beforeTruncation?.(end)
     this.#logEndOffset = end
-    this.#recoveryPoint = Math.min(this.#recoveryPoint, end)
+    this.#checkpointer.lower(end)
     this.tail.truncateTo(end)
     this.epochs.truncateFromEnd(end)
     await this.snapshots.deleteAbove(end)
@@ -338,22 +337,7 @@ export class Log {
   /** Makes log, indexes, epochs and a producer snapshot durable up to the present end; gives the recovery point then.
    *  Whoever keeps the recovery points records it afterwards. */
   checkpoint(): Promise<Offset> {
-    if (this.#isTruncating) return Promise.resolve(this.#recoveryPoint)
-    this.#checkpointing ??= this.#checkpoint().finally(() => {
-      this.#checkpointing = null
-    })
-    return this.#checkpointing
-  }
-
-  async #checkpoint(): Promise<Offset> {
-    try {
-      // No cut can come in between: it waits for a checkpoint that is running, and none begins while it cuts.
-      this.#recoveryPoint = Math.max(this.#recoveryPoint, await checkpoint(this))
-    } catch (error) {
-      if (!this.isOffline) this.fail(error, 'checkpoint')
-      throw error
-    }
-    return this.#recoveryPoint
+    return this.#isTruncating ? Promise.resolve(this.recoveryPoint) : this.#checkpointer.run()
   }
 
   #checkpointInBackground(): void {
@@ -373,12 +357,11 @@ export class Log {
   async close(): Promise<Offset> {
     assert(!this.#isTruncating)
     if (!this.isOffline) {
-      await this.#checkpointing?.catch(() => {})
       this.#trim(this.segments.active)
       await this.checkpoint()
     }
     await this.discard()
-    return this.#recoveryPoint
+    return this.recoveryPoint
   }
 
   /** Lets go of files and memory; nothing more is written. */

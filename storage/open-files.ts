@@ -51,7 +51,9 @@ export class OpenFiles {
   unpin(file: OpenFile): void {
     assert(file.pins > 0)
     file.pins--
-    if (file.pins === 0 && this.#closing.delete(file)) this.close(file)
+    if (file.pins > 0) return
+    if (this.#closing.delete(file)) this.close(file)
+    else if (this.#open.size > this.#limit) this.#makeRoom()
   }
 
   /** Closes now, or when the last pin is gone. */

@@ -37,7 +37,13 @@ export async function recover(o: LogOptions): Promise<Recovered> {
     await o.files.syncDirectory(path.dirname(o.directory))
   }
   const names = await settleLeftovers(o.files, o.directory, await o.files.readdir(o.directory))
-  return await new Recovery(o, names).run()
+  const recovery = new Recovery(o, names)
+  try {
+    return await recovery.run()
+  } catch (error) {
+    recovery.letGo()
+    throw error
+  }
 }
 
 class Recovery {
@@ -79,6 +85,11 @@ class Recovery {
     const endOffset = (await this.#endOfCleanLog()) ?? (await this.#walk())
     if (endOffset < logStartOffset) return await this.#begin(logStartOffset)
     return this.#result(endOffset)
+  }
+
+  /** No file stays open for a log that could not be opened. */
+  letGo(): void {
+    for (const segment of this.#segments) this.#o.openFiles.close(segment.file)
   }
 
   #result(endOffset: Offset): Recovered {

@@ -1,6 +1,10 @@
 // What the tests of a log share: a clock that stands still until it is told, settings, and batches.
 import { buildBatch } from '../../protocol/records/builder.ts'
+import { MemoryFiles } from '../../storage/files-memory.ts'
+import type { LogFailure, LogOptions } from '../../storage/log-options.ts'
+import { OpenFiles } from '../../storage/open-files.ts'
 import type { StorageClock } from '../../storage/storage-clock.ts'
+import { TailCache } from '../../storage/tail-cache.ts'
 import { sampleConfig } from './sample-config.ts'
 
 /** Kafka's defaults, but segments of 1 MiB. */
@@ -80,4 +84,41 @@ export function batchOf(o: BatchOptions = {}): Buffer {
     baseSequence: o.baseSequence ?? -1,
     records: Array.from({ length: count }, () => ({ timestamp, key: null, value }))
   })
+}
+
+export interface LogFixture {
+  readonly files: MemoryFiles
+  readonly clock: TestClock
+  readonly failures: LogFailure[]
+  options: LogOptions
+}
+
+/** A log's surroundings on the disk in memory. */
+export async function surroundings(changes: Partial<LogOptions> = {}): Promise<LogFixture> {
+  const files = (changes.files as MemoryFiles | undefined) ?? new MemoryFiles()
+  await files.mkdir('/data')
+  await files.syncDirectory('/')
+  const clock = new TestClock()
+  const failures: LogFailure[] = []
+  const options: LogOptions = {
+    files,
+    openFiles: new OpenFiles(files),
+    tailCache: new TailCache(1024 * 1024),
+    clock,
+    random: { below: () => 0 },
+    policy: 'group-commit',
+    diskSpace: { isLow: false },
+    directory: '/data/t-0',
+    topicPartition: { topic: 't', partition: 0 },
+    topicId: null,
+    config,
+    producerIdExpirationMs: 86400000,
+    recoveryPoint: 0,
+    logStartOffset: 0,
+    cleanShutdown: false,
+    syncedEnd: 0,
+    onFailure: failure => failures.push(failure),
+    ...changes
+  }
+  return { files, clock, failures, options }
 }
