@@ -134,6 +134,8 @@ export class CleanedSegment {
     for (const segment of group) markSegmentDeleted(this.#place, segment)
     this.#point('swap')
     log.segments.replace(index, group.length, [this.segment])
+    // What was cleaned away must not be served from memory.
+    log.tail.dropBefore(log.segments.at(index + 1)?.baseOffset ?? log.logEndOffset)
     await files.syncDirectory(this.#directory)
     this.#check()
     this.#rename('swap', null)

@@ -93,7 +93,9 @@ export class TailCache {
   }
 
   #evictOldest(): void {
-    const batch = this.#queue[this.#from++] as CachedBatch
+    const batch = this.#queue[this.#from] as CachedBatch
+    // The slot must not keep the memory alive until the queue is compacted.
+    this.#queue[this.#from++] = undefined as unknown as CachedBatch
     if (batch.tail) {
       batch.tail.evict(batch)
       this.drop(batch)
@@ -157,6 +159,14 @@ export class LogTail {
       if (batch.lastOffset < offset) return
       this.#cache.drop(batch)
       this.#batches.pop()
+    }
+  }
+
+  /** Drops the batches that begin before `offset`: on the disk there are others, or none, in their place now. */
+  dropBefore(offset: Offset): void {
+    for (let batch = this.#batches[this.#from]; batch && batch.baseOffset < offset; batch = this.#batches[this.#from]) {
+      this.#cache.drop(batch)
+      this.evict(batch)
     }
   }
 

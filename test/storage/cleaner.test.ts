@@ -78,7 +78,8 @@ function openLog(files: MemoryFiles, clock: Clock, o: Opened = {}): Promise<Log>
   return Log.open({
     files,
     openFiles: new OpenFiles(files),
-    tailCache: new TailCache(1),
+    // Large enough that reads find what was appended: the cleaner has to make it forget.
+    tailCache: new TailCache(1e6),
     clock,
     random: dice(1),
     policy: 'group-commit',
