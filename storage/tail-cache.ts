@@ -21,8 +21,11 @@ interface CachedBatch {
   tail: LogTail | null
   readonly baseOffset: Offset
   readonly lastOffset: Offset
-  readonly buffer: Buffer
+  /** Empty once the batch is dropped: the queue may hold the entry for a while, but not its memory. */
+  buffer: Buffer
 }
+
+const NO_BYTES = Buffer.alloc(0)
 
 export class TailCache {
   readonly #limitBytes: number
@@ -48,7 +51,9 @@ export class TailCache {
     const batch = { tail, baseOffset, lastOffset, buffer: kept }
     this.#hold(kept)
     this.#queue.push(batch)
-    while (this.#sizeInBytes > this.#limitBytes && this.#from < this.#queue.length) this.#evictOldest()
+    while (this.#from < this.#queue.length && (this.#sizeInBytes > this.#limitBytes || this.#isOldestDropped())) {
+      this.#evictOldest()
+    }
     return batch
   }
 
@@ -56,6 +61,11 @@ export class TailCache {
   drop(batch: CachedBatch): void {
     batch.tail = null
     this.#release(batch.buffer)
+    batch.buffer = NO_BYTES
+  }
+
+  #isOldestDropped(): boolean {
+    return (this.#queue[this.#from] as CachedBatch).tail === null
   }
 
   #isWasteful(buffer: Buffer): boolean {
@@ -93,9 +103,7 @@ export class TailCache {
   }
 
   #evictOldest(): void {
-    const batch = this.#queue[this.#from] as CachedBatch
-    // The slot must not keep the memory alive until the queue is compacted.
-    this.#queue[this.#from++] = undefined as unknown as CachedBatch
+    const batch = this.#queue[this.#from++] as CachedBatch
     if (batch.tail) {
       batch.tail.evict(batch)
       this.drop(batch)
