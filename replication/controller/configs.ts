@@ -61,10 +61,12 @@ function decideEach<R extends { readonly resourceType: number; readonly resource
   changesOf: (resource: R) => Changes | Outcome
 ): Decision<AlteredConfig[]> {
   const records: MetadataRecord[] = []
-  const keys = resources.map(({ resourceType, resourceName }) => `${resourceType} ${resourceName}`)
-  const reply = resources.map((resource, index) => {
+  const counts = new Map<string, number>()
+  const keyOf = ({ resourceType, resourceName }: R): string => `${resourceType} ${resourceName}`
+  for (const resource of resources) counts.set(keyOf(resource), (counts.get(keyOf(resource)) ?? 0) + 1)
+  const reply = resources.map(resource => {
     const { resourceType, resourceName } = resource
-    const isTwice = keys.indexOf(keys[index] as string) !== keys.lastIndexOf(keys[index] as string)
+    const isTwice = counts.get(keyOf(resource)) !== 1
     const outcome = isTwice
       ? refused(ErrorCode.INVALID_REQUEST, 'Each resource must appear at most once.')
       : changeOne(image, resourceType, resourceName, changesOf(resource), records, rules)

@@ -41,28 +41,35 @@ export function decideCreateTopics(
   request: Pick<RequestOf<typeof createTopics>, 'topics' | 'validateOnly'>,
   rules: Rules
 ): Decision<CreatedTopic[]> {
-  const counts = new Map<string, number>()
-  for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1)
   const records: MetadataRecord[] = []
-  const names = new Map<string, string>()
-  const reply = [...counts.keys()].map(name => {
-    const topic = request.topics.find(one => one.name === name) as CreatableTopic
-    const isTwice = (counts.get(name) as number) > 1
-    const made = isTwice
+  const taken = collisionNames(image, request.topics)
+  const reply = [...grouped(request.topics, topic => topic.name)].map(([name, [topic, twice]]) => {
+    const made = twice
       ? refused(ErrorCode.INVALID_REQUEST, 'Duplicate topic name.')
-      : createOne(image, topic, names, rules)
+      : createOne(image, topic, taken, RECORDS_MAX - records.length, rules)
     if ('errorCode' in made) return notCreated(name, made)
-    if (records.length + made.records.length > RECORDS_MAX) {
-      return notCreated(
-        name,
-        refused(ErrorCode.POLICY_VIOLATION, 'Excessively large number of partitions per request.')
-      )
-    }
-    if (mayCollide(name)) names.set(collisionKey(name), name)
+    taken.set(collisionKey(name), name)
     records.push(...made.records)
     return made.created
   })
   return { records: request.validateOnly ? [] : records, reply }
+}
+
+/** In the order in which the keys first came. */
+function grouped<T>(list: readonly T[], keyOf: (one: T) => string): Map<string, [T, ...T[]]> {
+  const groups = new Map<string, [T, ...T[]]>()
+  for (const one of list) {
+    const group = groups.get(keyOf(one))
+    if (group) group.push(one)
+    else groups.set(keyOf(one), [one])
+  }
+  return groups
+}
+
+/** Existing names by what they must not share; looked up only where a new name could collide. */
+function collisionNames(image: MetadataImage, topics: readonly CreatableTopic[]): Map<string, string> {
+  if (!topics.some(({ name }) => mayCollide(name))) return new Map()
+  return new Map([...image.topicsByName.keys()].map(name => [collisionKey(name), name]))
 }
 
 function notCreated(name: string, outcome: Outcome): CreatedTopic {
@@ -72,10 +79,11 @@ function notCreated(name: string, outcome: Outcome): CreatedTopic {
 function createOne(
   image: MetadataImage,
   topic: CreatableTopic,
-  namesInRequest: ReadonlyMap<string, string>,
+  taken: ReadonlyMap<string, string>,
+  recordsMax: number,
   rules: Rules
 ): Outcome | { records: MetadataRecord[]; created: CreatedTopic } {
-  const fault = nameFault(image, topic.name, namesInRequest)
+  const fault = nameFault(image, topic.name, taken)
   if (fault) return fault
   const missing = topic.configs.filter(config => config.value === null)
   if (missing.length > 0) {
@@ -85,7 +93,7 @@ function createOne(
   const configs = new Map(topic.configs.map(({ name, value }) => [name, value as string]))
   const configFault = rules.configFault(ResourceType.TOPIC, topic.name, configs)
   if (configFault !== null) return refused(ErrorCode.INVALID_CONFIG, configFault)
-  const partitions = partitionsOf(image, topic, rules)
+  const partitions = partitionsOf(image, topic, recordsMax - 1 - configs.size, rules)
   if ('errorCode' in partitions) return partitions
 
   const topicId = rules.random.uuid()
@@ -102,20 +110,26 @@ function createOne(
   return { records, created }
 }
 
-function nameFault(image: MetadataImage, name: string, namesInRequest: ReadonlyMap<string, string>): Outcome | null {
+function nameFault(image: MetadataImage, name: string, taken: ReadonlyMap<string, string>): Outcome | null {
   // Nobody may create what would shadow the metadata log (ControllerApis.createTopics).
   if (name === METADATA_TOPIC) return refused(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
   const fault = topicNameFault(name)
   if (fault !== null) return refused(ErrorCode.INVALID_TOPIC_EXCEPTION, fault)
   if (image.topicsByName.has(name)) return refused(ErrorCode.TOPIC_ALREADY_EXISTS, `Topic '${name}' already exists.`)
-  if (!mayCollide(name)) return null
-  const key = collisionKey(name)
-  const other = namesInRequest.get(key) ?? [...image.topicsByName.keys()].find(one => collisionKey(one) === key)
+  const other = mayCollide(name) ? taken.get(collisionKey(name)) : undefined
   if (other === undefined) return null
   return refused(ErrorCode.INVALID_TOPIC_EXCEPTION, `Topic '${name}' collides with existing topic: ${other}`)
 }
 
-function partitionsOf(image: MetadataImage, topic: CreatableTopic, rules: Rules): Outcome | Partition[] {
+const TOO_MANY = refused(ErrorCode.POLICY_VIOLATION, 'Excessively large number of partitions per request.')
+
+function partitionsOf(
+  image: MetadataImage,
+  topic: CreatableTopic,
+  countMax: number,
+  rules: Rules
+): Outcome | Partition[] {
+  if (topic.assignments.length > countMax) return TOO_MANY
   if (topic.assignments.length > 0) return assignedPartitions(image, topic)
   if (topic.replicationFactor < -1 || topic.replicationFactor === 0) {
     const message = 'Replication factor must be larger than 0, or -1 to use the default value.'
@@ -125,9 +139,7 @@ function partitionsOf(image: MetadataImage, topic: CreatableTopic, rules: Rules)
     return refused(ErrorCode.INVALID_PARTITIONS, 'Number of partitions was set to an invalid non-positive value.')
   }
   const count = topic.numPartitions === -1 ? rules.numPartitions : topic.numPartitions
-  if (count > RECORDS_MAX) {
-    return refused(ErrorCode.POLICY_VIOLATION, 'Excessively large number of partitions per request.')
-  }
+  if (count > countMax) return TOO_MANY
   const factor = topic.replicationFactor === -1 ? rules.defaultReplicationFactor : topic.replicationFactor
   return placedPartitions(image, count, factor, rules)
 }
@@ -223,11 +235,7 @@ export function decideDeleteTopics(
   const records: MetadataRecord[] = []
   const make = recordFor(image)
   const doomed = new Set<Uuid>()
-  const isSame = (one: Wanted, other: Wanted): boolean => one.name === other.name && one.topicId === other.topicId
-  const distinct = topics.filter((topic, index) => topics.findIndex(other => isSame(topic, other)) === index)
-  const reply = distinct.map((topic): DeletedTopic => {
-    const { name, topicId } = topic
-    const isDuplicate = topics.filter(other => isSame(topic, other)).length > 1
+  const reply = [...grouped(topics, nameOrId).values()].map(([{ name, topicId }, isDuplicate]): DeletedTopic => {
     const found = findTopic(image, name, topicId)
     const named = { name: name ?? ('errorCode' in found ? null : found.name), topicId }
     if (isDuplicate) return { ...named, ...refused(ErrorCode.INVALID_REQUEST, 'Duplicate topic name or id.') }
@@ -242,6 +250,10 @@ export function decideDeleteTopics(
     return { name: found.name, topicId: found.topicId, ...DONE }
   })
   return { records, reply }
+}
+
+function nameOrId({ name, topicId }: Wanted): string {
+  return `${topicId} ${name ?? ''}`
 }
 
 function findTopic(image: MetadataImage, name: string | null, topicId: Uuid): Outcome | Topic {
@@ -269,17 +281,12 @@ export function decideCreatePartitions(
 ): Decision<GrownTopic[]> {
   const records: MetadataRecord[] = []
   const make = recordFor(image)
-  const names = new Set(request.topics.map(topic => topic.name))
-  const reply = [...names].map((name): GrownTopic => {
-    const [asked, twice] = request.topics.filter(topic => topic.name === name)
+  const reply = [...grouped(request.topics, topic => topic.name)].map(([name, [asked, twice]]): GrownTopic => {
     if (twice) return { name, ...refused(ErrorCode.INVALID_REQUEST, 'Duplicate topic name.') }
     const topic = image.topicsByName.get(name)
     if (!topic) return { name, ...refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) }
-    const grown = grow(image, topic, asked as GrowingTopic, rules)
+    const grown = grow(image, topic, asked, RECORDS_MAX - records.length, rules)
     if ('errorCode' in grown) return { name, ...grown }
-    if (records.length + grown.length > RECORDS_MAX) {
-      return { name, ...refused(ErrorCode.POLICY_VIOLATION, 'Excessively large number of partitions per request.') }
-    }
     const first = topic.partitions.length
     for (const [index, partition] of grown.entries()) {
       records.push(make('PartitionRecord', recordFieldsOf(topic.topicId, first + index, partition)))
@@ -289,7 +296,13 @@ export function decideCreatePartitions(
   return { records: request.validateOnly ? [] : records, reply }
 }
 
-function grow(image: MetadataImage, topic: Topic, asked: GrowingTopic, rules: Rules): Outcome | Partition[] {
+function grow(
+  image: MetadataImage,
+  topic: Topic,
+  asked: GrowingTopic,
+  countMax: number,
+  rules: Rules
+): Outcome | Partition[] {
   const present = topic.partitions.length
   if (asked.count === present) {
     return refused(ErrorCode.INVALID_PARTITIONS, `Topic already has ${present} partition(s).`)
@@ -299,9 +312,7 @@ function grow(image: MetadataImage, topic: Topic, asked: GrowingTopic, rules: Ru
     return refused(ErrorCode.INVALID_PARTITIONS, message)
   }
   const additional = asked.count - present
-  if (additional > RECORDS_MAX) {
-    return refused(ErrorCode.POLICY_VIOLATION, 'Excessively large number of partitions per request.')
-  }
+  if (additional > countMax) return TOO_MANY
   const factor = topic.partitions[0]?.replicas.length ?? 1
   if (asked.assignments === null) return placedPartitions(image, additional, factor, rules)
   if (asked.assignments.length !== additional) {
