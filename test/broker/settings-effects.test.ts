@@ -8,8 +8,9 @@ const CONNECTIONS = 'test/broker/effects-connections.test.ts'
 const TOPICS = 'test/broker/effects-topics.test.ts'
 const GROUPS = 'test/broker/effects-groups.test.ts'
 const CONFIG = 'test/broker/config.test.ts'
+const TABLE = 'test/broker/config/table.test.ts'
 const CLEANER = 'test/storage/cleaner.test.ts'
-const COMPACTION = 'test/storage/compaction.test.ts'
+const COMPACTION = 'test/broker/effects-compaction.test.ts'
 
 /** Setting -> the test that sees its effect, and by which word the test speaks of it if not by the setting's name. */
 const TOPIC_EFFECTS: Record<string, [path: string, word?: string]> = {
@@ -33,12 +34,12 @@ const TOPIC_EFFECTS: Record<string, [path: string, word?: string]> = {
   'message.timestamp.after.max.ms': [TOPICS],
   'flush.messages': [TOPICS],
   'flush.ms': [TOPICS],
-  'delete.retention.ms': [COMPACTION, 'deleteRetentionMs'],
-  'min.cleanable.dirty.ratio': [COMPACTION, 'minCleanableDirtyRatio'],
-  'min.compaction.lag.ms': [COMPACTION, 'minCompactionLagMs'],
-  'max.compaction.lag.ms': [COMPACTION, 'maxCompactionLagMs'],
+  'delete.retention.ms': [COMPACTION],
+  'min.cleanable.dirty.ratio': [COMPACTION],
+  'min.compaction.lag.ms': [COMPACTION],
+  'max.compaction.lag.ms': [COMPACTION],
   'file.delete.delay.ms': [TOPICS],
-  'remote.storage.enable': [CONFIG]
+  'remote.storage.enable': [TABLE]
 }
 
 const BROKER_EFFECTS: Record<string, [path: string, word?: string]> = {
@@ -63,17 +64,17 @@ const BROKER_EFFECTS: Record<string, [path: string, word?: string]> = {
   'log.flush.start.offset.checkpoint.interval.ms': [TOPICS],
   'log.flush.scheduler.interval.ms': [TOPICS],
   'log.retention.hours': [TOPICS],
-  'log.retention.minutes': [CONFIG],
+  'log.retention.minutes': [TABLE],
   'log.retention.ms': [TOPICS],
   'log.roll.hours': [TOPICS],
   'log.roll.ms': [TOPICS],
-  'log.roll.jitter.hours': [CONFIG],
+  'log.roll.jitter.hours': [TABLE],
   'log.retention.check.interval.ms': [TOPICS],
   'log.initial.task.delay.ms': [TOPICS],
   'log.cleaner.dedupe.buffer.size': [CLEANER, 'dedupeBufferBytes'],
   'log.cleaner.io.buffer.size': [CLEANER, 'ioBufferBytes'],
   'log.cleaner.io.buffer.load.factor': [CLEANER, 'dedupeBufferLoadFactor'],
-  'log.cleaner.backoff.ms': [CLEANER, 'backoffMs'],
+  'log.cleaner.backoff.ms': [COMPACTION],
   'log.cleaner.io.max.bytes.per.second': [CLEANER, 'ioMaxBytesPerSecond'],
   'auto.leader.rebalance.enable': ['test/broker/controller.test.ts'],
   'leader.imbalance.check.interval.seconds': ['test/broker/controller.test.ts'],
