@@ -2,7 +2,15 @@
 // what is superseded is left out of a copy that takes the place of the original. In slices: no turn of the event loop has
 // more than a batch, or about 1,000 records, to work on. Every batch is checked before it is believed: a damaged one ends the round.
 import { MoldauError } from '../protocol/failure.ts'
-import { baseOffset, checkBatch, lastOffset, recordCount, sizeInBytes } from '../protocol/records/batch.ts'
+import {
+  baseOffset,
+  checkBatch,
+  isControl,
+  isTransactional,
+  lastOffset,
+  recordCount,
+  sizeInBytes
+} from '../protocol/records/batch.ts'
 import { RecordCursor } from '../protocol/records/records.ts'
 import type { Offset } from '../protocol/types.ts'
 import { abandoned, CleanedSegment } from './cleaned-segment.ts'
@@ -105,7 +113,8 @@ class Round {
   constructor(log: Log, o: CleanOptions) {
     this.#log = log
     this.#o = o
-    this.#rules = { map: o.map, nowMs: o.nowMs, deleteRetentionMs: log.config.deleteRetentionMs }
+    const { deleteRetentionMs } = log.config
+    this.#rules = { map: o.map, nowMs: o.nowMs, deleteRetentionMs, keepsTombstones: false }
   }
 
   /** Cleaner.buildOffsetMap: from the first dirty offset to the first that may not be touched, or until the map is full. */
@@ -163,7 +172,9 @@ class Round {
       this.bytesKept += cleaned.sizeInBytes
       if (isChanged) {
         await cleaned.finish(group)
-        if (await cleaned.replace(group)) return
+        // Going on without this group would drop tombstones whose older records are still in it.
+        if (!(await cleaned.replace(group))) throw abandoned()
+        return
       }
     } catch (error) {
       await cleaned.discard().catch(() => {}) // The first error says more.
@@ -179,6 +190,8 @@ class Round {
     let last: { buffer: Buffer; at: number } | undefined
     const take = (batch: { buffer: Buffer; at: number }, isLast: boolean): void => {
       const { buffer, at } = batch
+      // Compaction leaves older records in transactions alone: what deletes them has to stay as well.
+      if (isTransactional(buffer, at) && !isControl(buffer, at)) this.#rules.keepsTombstones = true
       const keepsEmpty = isLast || holdsLastSequence(this.#log.producers, buffer, at)
       const kept = compactBatch(buffer, at, this.#rules, keepsEmpty)
       if (kept === null || kept.buffer !== buffer.buffer || kept.byteOffset !== buffer.byteOffset + at) isChanged = true
@@ -197,6 +210,8 @@ class Round {
   /** The batches of a segment from a position on, checked, with turns between them. */
   async *#batchesOf(segment: Segment, from: number): AsyncGenerator<{ buffer: Buffer; at: number }, void, undefined> {
     const { files, openFiles } = this.#log.options
+    // A segment that was deleted meanwhile must not be opened: that would make its file again.
+    if (this.#log.isOffline || this.#log.segments.indexOf(segment) < 0) throw abandoned()
     const size = segment.sizeInBytes
     const fd = openFiles.pin(segment.file)
     let position = from

@@ -7,7 +7,7 @@ import { type CleanResult, cleanLog, viewOf } from './clean-log.ts'
 import { type Cleanable, cleanableOf } from './compaction.ts'
 import type { Log } from './log.ts'
 import { OffsetMap } from './offset-map.ts'
-import { partitionName } from './partition-names.ts'
+import { METADATA_TOPIC, partitionName } from './partition-names.ts'
 import { Periodic } from './periodic.ts'
 import type { StorageClock } from './storage-clock.ts'
 
@@ -100,7 +100,7 @@ export class Cleaner {
   /** Of every compacted log. */
   *status(): Generator<CleanerStatus, void, undefined> {
     for (const [name, log] of this.#o.logs()) {
-      if (!log.config.compacts || log.isOffline) continue
+      if (!mayClean(log)) continue
       const trouble = this.#troubles.get(log)
       const { firstDirtyOffset, dirtyRatio } = this.#cleanableOf(log)
       yield {
@@ -125,7 +125,7 @@ export class Cleaner {
     for (const log of [...this.#o.logs().values()]) {
       if (++count % SLICE === 0) await this.#turn()
       if (this.#isStopping) return null
-      if (!log.config.compacts || log.isOffline || this.#isResting(log)) continue
+      if (!mayClean(log) || this.#isResting(log)) continue
       try {
         const range = this.#cleanableOf(log)
         if (range.isDue && range.dirtyRatio > (best?.range.dirtyRatio ?? -1)) best = { log, range }
@@ -195,4 +195,9 @@ export class Cleaner {
     if (waitMs < 1) return this.#turn()
     return new Promise(resolve => void this.#o.clock.after(waitMs, resolve))
   }
+}
+
+/** The metadata log is cut by its snapshots (KIP-630), whatever cleanup.policy the topics have. */
+function mayClean(log: Log): boolean {
+  return log.config.compacts && !log.isOffline && log.topicPartition.topic !== METADATA_TOPIC
 }

@@ -138,6 +138,8 @@ export interface CompactionRules {
   readonly map: OffsetMap
   readonly nowMs: TimestampMs
   readonly deleteRetentionMs: number
+  /** Tombstones stay although their horizon has passed. */
+  keepsTombstones?: boolean
 }
 
 /** Whether compaction looks into a batch at all. Transactions: markers and what they decide on stay as they are. */
@@ -177,12 +179,15 @@ export function compactBatch(buffer: Buffer, at: number, rules: CompactionRules,
 }
 
 /** Cleaner.shouldRetainRecord. A record without a key was written before the topic was compacted: it goes. */
-function recordStays(cursor: RecordCursor, buffer: Buffer, at: number, { map, nowMs }: CompactionRules): boolean {
+function recordStays(cursor: RecordCursor, buffer: Buffer, at: number, rules: CompactionRules): boolean {
+  const { map, nowMs, keepsTombstones = false } = rules
   const offset = baseOffset(buffer, at) + cursor.offsetDelta
   if (offset > map.latestOffset) return true
   if (cursor.keyLength < 0) return false
   if (offset < map.get(cursor.key as Buffer)) return false
-  return cursor.valueLength >= 0 || !hasDeleteHorizon(buffer, at) || nowMs < baseTimestamp(buffer, at)
+  return (
+    cursor.valueLength >= 0 || keepsTombstones || !hasDeleteHorizon(buffer, at) || nowMs < baseTimestamp(buffer, at)
+  )
 }
 
 function rewritten(

@@ -1,6 +1,7 @@
 // Cleaning whole logs: compared with a model that knows the newest record of each key, by every codec; a crash after every
 // single operation on the disk; a log that cannot be cleaned; and who is cleaned when.
 import { type Test, test } from 'tap'
+import { encodeControlRecord } from '../../protocol/cluster/control.ts'
 import * as batch from '../../protocol/records/batch.ts'
 import { buildBatch } from '../../protocol/records/builder.ts'
 import { prepareCompression } from '../../protocol/records/compression.ts'
@@ -72,6 +73,7 @@ interface Opened {
   syncedEnd?: number
   config?: LogConfig
   directory?: string
+  tailCache?: TailCache
 }
 
 function openLog(files: MemoryFiles, clock: Clock, o: Opened = {}): Promise<Log> {
@@ -280,6 +282,45 @@ function fillMore(log: Log, seed: number): Written[] {
   })
 }
 
+test('readers see what is left, from memory too', async t => {
+  const files = new MemoryFiles()
+  const tailCache = new TailCache(2 ** 20)
+  const log = await openLog(files, new Clock(), { tailCache })
+  const written = fill(log, 12, 60)
+  await settle(log)
+  t.ok(log.tail.read(0, { maxBytes: 100, upto: 100, minOneMessage: true }), 'everything is in memory')
+  await clean(log)
+  const active = log.segments.active.baseOffset
+  t.same((await contents(log)).records, model(written, active, false))
+  t.equal(log.tail.read(0, { maxBytes: 100, upto: 100, minOneMessage: true }), null)
+  t.ok(log.tail.read(active, { maxBytes: 100, upto: log.logEndOffset, minOneMessage: true }), 'the tail still is')
+})
+
+test('a tombstone stays while a transaction before it may hold its key', async t => {
+  const { log, files } = await filled(13, 0)
+  const append = (value: string | null, transactional: boolean) => {
+    const records = [{ timestamp: START, key: Buffer.from('k'), value: value === null ? null : Buffer.from(value) }]
+    const producer = transactional ? { producerId: 5, producerEpoch: 0, baseSequence: 0, transactional } : {}
+    log.appendAsLeader(buildBatch({ records, ...producer }), { leaderEpoch: 0, origin: 'coordinator', nowMs: START })
+  }
+  append('first', true)
+  const marker = encodeControlRecord({ type: 'COMMIT', record: { coordinatorEpoch: 0 } })
+  const control = { producerId: 5, producerEpoch: 0, control: true, transactional: true }
+  const end = buildBatch({ ...control, records: [{ timestamp: START, ...marker }] })
+  log.appendAsLeader(end, { leaderEpoch: 0, origin: 'coordinator', nowMs: START })
+  append(null, false)
+  fill(log, 14, 60)
+  await settle(log)
+  await clean(log)
+  await clean(log, { nowMs: START + 5000 })
+  const left = (await contents(log)).records.filter(record => record.key === 'k')
+  t.same(left, [
+    { offset: 0, key: 'k', value: 'first' },
+    { offset: 2, key: 'k', value: null }
+  ])
+  t.same(misplaced(files, log), [])
+})
+
 test('a map that is too small ends the range, the next round goes on', async t => {
   const { log, written } = await filled(5, 80)
   const active = log.segments.active.baseOffset
@@ -379,20 +420,29 @@ async function crashAt(
 
 test('retention is faster, the log is closed, the disk is full', async t => {
   const first = await filled(3, 60)
-  const range = cleanableOf(viewOf(first.log, first.log.logEndOffset), 0, compacted, START)
-  const running = cleanLog(first.log, range, {
-    map: new OffsetMap(2 ** 16, 0.9),
-    ioBufferBytes: 1024,
-    nowMs: START,
-    pace: () => undefined,
-    isStopped: () => false
-  })
-  first.log.advanceLogStartOffset(first.log.segments.at(1)?.baseOffset as number)
-  first.log.deleteOldSegments(first.log.logEndOffset, START)
-  await running
+  first.files.onOperation = (operation, path) => {
+    if (operation !== 'rename' || !path.endsWith('.swap')) return
+    first.files.onOperation = null
+    first.log.advanceLogStartOffset(first.log.segments.at(1)?.baseOffset as number)
+    first.log.deleteOldSegments(first.log.logEndOffset, START)
+  }
+  const running = clean(first.log)
+  // What is behind the deleted segments stays as it is: a tombstone must not go before what it deletes.
+  await t.rejects(running, { code: 'ERR_CLOSED' })
+  await clean(first.log)
   const start = first.log.logStartOffset
   t.ok((await contents(first.log)).records.every(record => record.offset >= start))
   t.equal(first.log.isOffline, false)
+  t.same(misplaced(first.files, first.log), [])
+  first.clock.advance(60000)
+  await new Promise(resolve => setImmediate(resolve))
+  const bases = [...first.log.segments].map(segment => segment.baseOffset)
+  const names = (await first.files.readdir(DIRECTORY)).filter(name => /\.log|swap|cleaned/.test(name))
+  t.same(
+    names.map(name => Number.parseInt(name, 10)).sort((a, b) => a - b),
+    bases,
+    'no file of a deleted segment is there'
+  )
 
   const second = await filled(4, 60)
   const closing = clean(second.log)
