@@ -418,6 +418,36 @@ async function crashAt(
   return false
 }
 
+test('retention takes segments that the cleaner is about to read', async t => {
+  const { log, files, clock } = await filled(15, 60)
+  let isDeleted = false
+  const range = cleanableOf(viewOf(log, log.logEndOffset), 0, compacted, START)
+  const running = cleanLog(log, range, {
+    map: new OffsetMap(2 ** 16, 0.9),
+    ioBufferBytes: 1024,
+    nowMs: START,
+    pace: () => undefined,
+    isStopped: () => {
+      if (isDeleted) return false
+      isDeleted = true
+      log.advanceLogStartOffset(log.segments.at(3)?.baseOffset as number)
+      log.deleteOldSegments(log.logEndOffset, START)
+      return false
+    }
+  })
+  await t.rejects(running, { code: 'ERR_CLOSED' })
+  await new Promise(resolve => setImmediate(resolve))
+  clock.advance(60000)
+  await new Promise(resolve => setImmediate(resolve))
+  const first = log.segments.first.baseOffset
+  const names = (await files.readdir(DIRECTORY)).filter(name => /\.log$|index$/.test(name))
+  t.same(
+    names.filter(name => Number.parseInt(name, 10) < first),
+    [],
+    'they are not made again'
+  )
+})
+
 test('retention is faster, the log is closed, the disk is full', async t => {
   const first = await filled(3, 60)
   first.files.onOperation = (operation, path) => {
