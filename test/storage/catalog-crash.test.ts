@@ -14,7 +14,7 @@ import { settings, topicId } from './catalog-fixture.ts'
 import { diceOf } from './crash-run.ts'
 import { batchOf, config, TestClock } from './log-fixture.ts'
 
-const SEEDS = 250
+const SEEDS = 200
 const LIVES = 6
 const NAMES = ['a', 'b'] as const
 const KINDS: readonly CrashKind[] = ['keep', 'drop', 'mixed']
@@ -87,6 +87,7 @@ class Story {
         if (files === this.#files) throw error
       }
     })
+    if (files !== this.#files) return
     this.#catalog = catalog
     await Promise.all([...this.#existing.values()].map(async each => await this.#check(each, await this.#open(each))))
     await catalog.setAsideStrays()
