@@ -73,6 +73,8 @@ export class GroupShard {
   #stopListening: () => void = () => {}
   #timer: { atMs: number; cancel(): void } | null = null
   #lastSeenMs: number
+  /** The last time in which nothing happened here: nobody asked, or the process stood still. */
+  #quiet = { fromMs: 0, toMs: 0 }
   #lastEpoch: LeaderEpoch = -1
   #recordsSinceSnapshot = 0
   #snapshotRunning: Promise<unknown> | null = null
@@ -278,8 +280,10 @@ export class GroupShard {
 
   #now(): Now {
     const { clock } = this.#parts
-    this.#lastSeenMs = clock.monotonicMs()
-    return { wallMs: clock.nowMs(), monotonicMs: this.#lastSeenMs }
+    const monotonicMs = clock.monotonicMs()
+    if (monotonicMs - this.#lastSeenMs > STALL_MS) this.#quiet = { fromMs: this.#lastSeenMs, toMs: monotonicMs }
+    this.#lastSeenMs = monotonicMs
+    return { wallMs: clock.nowMs(), monotonicMs }
   }
 
   /** Tombstones in batches, then the group's own. */
@@ -333,9 +337,12 @@ export class GroupShard {
   #onTimer(dueMs: number): void {
     const { clock } = this.#parts
     this.#timer = null
-    const nowMs = clock.monotonicMs()
-    const stalledMs = nowMs - dueMs > STALL_MS ? nowMs - this.#lastSeenMs : 0
-    this.#lastSeenMs = nowMs
+    const { monotonicMs } = this.#now()
+    const lateMs = monotonicMs - dueMs
+    const { fromMs, toMs } = this.#quiet
+    // What was quiet around the time that the timer was due for is the time in which nobody could be heard.
+    const isAround = fromMs <= dueMs && dueMs < toMs
+    const stalledMs = lateMs > STALL_MS ? (isAround ? toMs - fromMs : lateMs) : 0
     clock.endOfTurn(() => {
       if (this.status !== 'active') return
       if (stalledMs > 0) this.#live.creditStall(stalledMs)

@@ -114,8 +114,12 @@ export interface Turn {
 /** A member that never had an answer to its first join may wait this long for it (GroupMetadataManager). */
 export const NEW_MEMBER_JOIN_TIMEOUT_MS = 5 * 60_000
 
-export function changeState(turn: Turn, to: GroupState, reason: string): void {
+const REASON_MAX = 500
+
+export function changeState(turn: Turn, to: GroupState, why: string): void {
   const { group, now, effects } = turn
+  // It holds what clients sent: ids and their own reasons, of any length.
+  const reason = why.length > REASON_MAX ? `${why.slice(0, REASON_MAX)}...` : why
   const from = group.state
   group.previousState = from
   group.state = to

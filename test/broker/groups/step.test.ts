@@ -203,7 +203,7 @@ test('a random walk: consistent after each step, every request answered once', a
       else walk.end()
       if (walk.wrong.length > 0) throw new Error(walk.wrong.join('; '))
     }),
-    { numRuns: 1_500 }
+    { numRuns: Number(process.env.RUNS ?? 1_500) }
   )
   t.pass('no inconsistency')
 })
