@@ -2,8 +2,10 @@
 import { ErrorCode } from '../protocol/errors.ts'
 import type { LeaderEpoch } from '../protocol/types.ts'
 
+const NO_EPOCH = -1
+
 /** `claimed` is -1 where the client knows none. */
 export function epochError(claimed: LeaderEpoch, leaderEpoch: LeaderEpoch): number {
-  if (claimed < 0 || claimed === leaderEpoch) return ErrorCode.NONE
+  if (claimed === NO_EPOCH || claimed === leaderEpoch) return ErrorCode.NONE
   return claimed < leaderEpoch ? ErrorCode.FENCED_LEADER_EPOCH : ErrorCode.UNKNOWN_LEADER_EPOCH
 }

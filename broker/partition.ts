@@ -4,7 +4,7 @@
 import { strict as assert } from 'node:assert'
 import { ErrorCode } from '../protocol/errors.ts'
 import { MoldauError } from '../protocol/failure.ts'
-import type { LeaderEpoch, Offset, TopicPartition, Uuid } from '../protocol/types.ts'
+import type { BrokerId, LeaderEpoch, Offset, TopicPartition, Uuid } from '../protocol/types.ts'
 import {
   type Input,
   isUnderMinIsr,
@@ -111,6 +111,10 @@ export class Partition {
 
   get hasTooFewReplicas(): boolean {
     return this.#leader !== null && isUnderMinIsr(this.#leader)
+  }
+
+  hasFollower(brokerId: BrokerId): boolean {
+    return this.#leader?.followers.has(brokerId) ?? false
   }
 
   /** The offset at which the present leader's reign began, or null where nobody leads here. */

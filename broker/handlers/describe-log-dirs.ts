@@ -5,7 +5,10 @@ import type { Services } from '../services.ts'
 import { handler } from './handler.ts'
 
 export const onDescribeLogDirs = handler(describeLogDirs, async (request, _context, services) => {
-  const wanted = request.topics && new Map(request.topics.map(each => [each.topic, new Set(each.partitions)]))
+  const wanted = request.topics && new Map<string, Set<number>>()
+  for (const { topic, partitions } of request.topics ?? []) {
+    wanted?.set(topic, new Set([...(wanted.get(topic) ?? []), ...partitions]))
+  }
   const { totalBytes, usableBytes } = await services.catalog.volume()
   const { directory, isOffline } = services.catalog
   return {

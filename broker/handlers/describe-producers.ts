@@ -1,6 +1,7 @@
 // DescribeProducers 0: the idempotent producers that a partition's leader remembers (KIP-664).
 import { ErrorCode, errorMessage } from '../../protocol/errors.ts'
 import { describeProducers } from '../../protocol/messages/describe-producers.ts'
+import { topicNameFault } from '../../replication/controller/topic-names.ts'
 import type { Services } from '../services.ts'
 import { handler } from './handler.ts'
 
@@ -15,6 +16,9 @@ export const onDescribeProducers = handler(describeProducers, (request, _context
 }))
 
 function describe(topic: string, index: number, services: Services) {
+  if (topicNameFault(topic) !== null) {
+    return { errorCode: ErrorCode.INVALID_TOPIC_EXCEPTION, errorMessage: topicNameFault(topic) }
+  }
   const located = services.partitions.locate(topic, null, index)
   if (located.partition === null) {
     return { errorCode: located.errorCode, errorMessage: errorMessage(located.errorCode) }

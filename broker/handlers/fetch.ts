@@ -135,18 +135,17 @@ function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: b
   const located = locate(target, work.services)
   const { leaderId, leaderEpoch, partition } = located
   if (partition === null) return failed(located.errorCode, leaderId, leaderEpoch)
-  const wrongEpoch = epochError(target.currentLeaderEpoch, leaderEpoch)
+  // Any negative epoch is none here (FetchRequest.java, optionalEpoch).
+  const wrongEpoch = epochError(Math.max(-1, target.currentLeaderEpoch), leaderEpoch)
   if (wrongEpoch !== ErrorCode.NONE) return failed(wrongEpoch, leaderId, leaderEpoch)
+  if (!isServed(work, partition)) return failed(ErrorCode.NOT_LEADER_OR_FOLLOWER, leaderId, leaderEpoch)
   const upto = readableEnd(work, partition)
   const { fetchOffset } = target
-  if (fetchOffset < partition.logStartOffset || fetchOffset > partition.logEndOffset) {
-    return failed(ErrorCode.OFFSET_OUT_OF_RANGE, leaderId, leaderEpoch)
-  }
   const diverging = divergence(target, partition)
-  if (diverging === 'unknown') return failed(ErrorCode.OFFSET_OUT_OF_RANGE, leaderId, leaderEpoch)
-  if (diverging || fetchOffset >= upto || (left <= 0 && !minOneMessage)) {
-    return resultOf(partition, leaderId, EMPTY, 0, diverging)
-  }
+  if (diverging !== null && diverging !== 'unknown') return resultOf(partition, leaderId, EMPTY, 0, diverging)
+  const isOutside = fetchOffset < partition.logStartOffset || fetchOffset > partition.logEndOffset
+  if (isOutside || diverging) return failed(ErrorCode.OFFSET_OUT_OF_RANGE, leaderId, leaderEpoch)
+  if (fetchOffset >= upto || (left <= 0 && !minOneMessage)) return resultOf(partition, leaderId, EMPTY, 0, null)
   const maxBytes = Math.min(left, target.partitionMaxBytes)
   try {
     const read = partition.read(fetchOffset, upto, maxBytes, minOneMessage)
@@ -158,6 +157,12 @@ function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: b
   } catch (error) {
     return unreadable(error, leaderId, leaderEpoch)
   }
+}
+
+/** Only who follows this leader may read what is not committed yet (Partition.scala, followerReplicaOrThrow). */
+function isServed({ request }: Work, partition: Partition): boolean {
+  const replicaId = replicaOf(request)
+  return replicaId < 0 || partition.hasFollower(replicaId)
 }
 
 function readableEnd({ request }: Work, partition: Partition): number {

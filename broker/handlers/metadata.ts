@@ -35,7 +35,7 @@ export const onMetadata = handler(metadata, async (request, context, services) =
   const topics = asksForAll
     ? [...image.topicsByName.values()].map(describe)
     : distinct(request.topics ?? []).map(asked => {
-        const topic = asked.name === null ? image.topicsById.get(asked.topicId) : image.topicsByName.get(asked.name)
+        const topic = isById(asked) ? image.topicsById.get(asked.topicId) : image.topicsByName.get(asked.name ?? '')
         return topic ? describe(topic) : refused(asked, missingCode(asked, created))
       })
   return {
@@ -54,7 +54,9 @@ async function createMissing(request: Request, services: Services): Promise<Read
   if (!request.allowAutoTopicCreation || !services.config.get('auto.create.topics.enable')) return new Map()
   const { topicsByName } = services.metadata.image
   const missing = new Set(
-    (request.topics ?? []).flatMap(({ name }) => (name === null || topicsByName.has(name) ? [] : [name]))
+    (request.topics ?? []).flatMap(asked =>
+      asked.name === null || isById(asked) || topicsByName.has(asked.name) ? [] : [asked.name]
+    )
   )
   return missing.size === 0 ? new Map() : services.controller.autoCreate([...missing])
 }
@@ -63,8 +65,13 @@ function distinct(topics: readonly Asked[]): Asked[] {
   return [...new Map(topics.map(each => [each.name ?? each.topicId, each])).values()]
 }
 
+/** An id says more than a name that comes with it. */
+function isById({ name, topicId }: Asked): boolean {
+  return name === null || topicId !== ZERO_UUID
+}
+
 function missingCode(asked: Asked, created: ReadonlyMap<string, number>): number {
-  if (asked.name === null) return ErrorCode.UNKNOWN_TOPIC_ID
+  if (asked.name === null || isById(asked)) return ErrorCode.UNKNOWN_TOPIC_ID
   if (topicNameFault(asked.name) !== null) return ErrorCode.INVALID_TOPIC_EXCEPTION
   const errorCode = created.get(asked.name) ?? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
   // Made, but not yet here: the one answer that every client retries.

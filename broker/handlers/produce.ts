@@ -20,6 +20,9 @@ type PartitionRequest = Request['topicData'][number]['partitionData'][number]
 type PartitionReply = Omit<ResponseOf<typeof produce>['responses'][number]['partitionResponses'][number], never>
 
 const ACKS_ALL = -1
+/** A client's time-out is meant for the followers: Kafka writes before it begins to wait. The own disk's sync, for which
+ *  this broker waits as well, gets at least so long. */
+const LEAST_WAIT_MS = 1_000
 const BATCH_HEADER_BYTES = 61
 /** Older clients that read the topic could not know the codec (KIP-110). */
 const ZSTD_SINCE = 7
@@ -54,7 +57,7 @@ export const onProduce = handler(produce, (request, context, services) => {
   const reply = (): Reply<typeof produce> => ({ responses, nodeEndpoints: leadersOf(responses, context, services) })
   if (pending.remaining === 0) return reply()
   return new Promise(resolve => {
-    const deadline = services.partitions.deadlines.add(request.timeoutMs, () => {
+    const deadline = services.partitions.deadlines.add(Math.max(request.timeoutMs, LEAST_WAIT_MS), () => {
       for (const waiting of pending.replies.keys()) fail(waiting, ErrorCode.REQUEST_TIMED_OUT)
       pending.replies.clear()
       resolve(reply())

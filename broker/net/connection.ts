@@ -8,15 +8,21 @@ import { FrameReader } from './frames.ts'
 interface Slot {
   done: boolean
   buffers: readonly Buffer[] | null
+  /** Why the connection ends here: the replies before still leave. */
+  failure: Error | null
+  /** Size of the request, which is in memory until it is answered. */
+  readonly bytes: number
 }
 
 /** What one connection may have in work before it is no longer read from. */
 const MAX_PENDING_REQUESTS = 256
+const MAX_PENDING_BYTES = 32 * 1024 * 1024
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024
 /** Replies up to this size are joined into one buffer: one write is cheaper than a gather of many small ones. */
 const JOIN_BELOW_BYTES = 64 * 1024
 
-/** What to do with a frame: bytes of the reply, null for none, or a promise of them. A rejection ends the connection. */
+/** What to do with a frame: bytes of the reply, null for none, or a promise of them. A failure ends the connection, behind
+ *  the replies to the requests before. */
 export type OnFrame = (
   frame: Buffer,
   connection: Connection
@@ -47,6 +53,7 @@ export class Connection {
   readonly #reader: FrameReader
   readonly #abort = new AbortController()
   #slots: Slot[] = []
+  #pendingBytes = 0
   #ready: Buffer[] = []
   #readyBytes = 0
   #flushScheduled = false
@@ -83,6 +90,12 @@ export class Connection {
     return this.#slots.length
   }
 
+  /** True for a peer that is silent and waits for nothing, or that does not take what ends its connection. */
+  isIdle(idleMs: number): boolean {
+    const isWaiting = this.#slots.length > 0 && !this.#draining
+    return !isWaiting && this.#options.nowMs() - this.lastActiveMs >= idleMs
+  }
+
   /** Sends every reply that is due, in one write. */
   flush(): void {
     this.#flushScheduled = false
@@ -115,15 +128,19 @@ export class Connection {
 
   /** Takes no more requests, answers those in work, then closes. Resolves when the socket is closed. */
   drain(): Promise<void> {
-    this.#draining = true
-    // Read on, and drop what comes: a paused socket would not notice that its peer is gone.
-    this.#socket.resume()
-    this.#abort.abort()
+    this.#stopTaking()
     return new Promise(resolve => {
       if (this.#socket.destroyed) return resolve()
       this.#onDrained = resolve
       this.#endIfDrained()
     })
+  }
+
+  #stopTaking(): void {
+    this.#draining = true
+    // Read on, and drop what comes: a paused socket would not notice that its peer is gone.
+    this.#socket.resume()
+    this.#abort.abort()
   }
 
   #onData(chunk: Buffer): void {
@@ -142,11 +159,10 @@ export class Connection {
         this.#take(frame)
       }
     } catch (error) {
-      // A frame that cannot be read: replies already due still leave, then the connection ends.
-      this.#failure ??= error as Error
-      this.#draining = true
-      if (this.#ready.length > 0) this.#write()
-      this.#socket.destroySoon()
+      // A frame that cannot be read: the requests before it still get their replies.
+      this.#slots.push({ done: true, buffers: null, failure: error as Error, bytes: 0 })
+      this.#stopTaking()
+      this.#releaseInOrder()
       return
     }
     this.#pauseOrResume()
@@ -156,27 +172,46 @@ export class Connection {
     const reply = this.#options.onFrame(frame, this)
     if (!(reply instanceof Promise)) {
       if (this.#slots.length === 0) this.#queue(reply)
-      else this.#slots.push({ done: true, buffers: reply })
+      else this.#slots.push({ done: true, buffers: reply, failure: null, bytes: 0 })
       return
     }
-    const slot: Slot = { done: false, buffers: null }
+    const slot: Slot = { done: false, buffers: null, failure: null, bytes: frame.length }
     this.#slots.push(slot)
+    this.#pendingBytes += slot.bytes
     reply.then(
-      buffers => {
-        slot.done = true
-        slot.buffers = buffers
-        this.#releaseInOrder()
-      },
-      error => this.destroy(error)
+      buffers => this.#answered(slot, buffers, null),
+      error => this.#answered(slot, null, error as Error)
     )
+  }
+
+  #answered(slot: Slot, buffers: readonly Buffer[] | null, failure: Error | null): void {
+    slot.done = true
+    slot.buffers = buffers
+    slot.failure = failure
+    this.#pendingBytes -= slot.bytes
+    this.#releaseInOrder()
   }
 
   #releaseInOrder(): void {
     let count = 0
     while (count < this.#slots.length && (this.#slots[count] as Slot).done) count++
     if (count === 0) return
-    for (const slot of this.#slots.splice(0, count)) this.#queue(slot.buffers)
+    for (const slot of this.#slots.splice(0, count)) {
+      if (slot.failure !== null) {
+        this.#endWith(slot.failure)
+        return
+      }
+      this.#queue(slot.buffers)
+    }
     if (this.#paused || this.#draining) this.#schedule()
+  }
+
+  #endWith(failure: Error): void {
+    this.#failure ??= failure
+    this.#slots = []
+    this.#stopTaking()
+    if (this.#ready.length > 0) this.#write()
+    this.#socket.destroySoon()
   }
 
   #queue(buffers: readonly Buffer[] | null): void {
@@ -196,7 +231,9 @@ export class Connection {
 
   #isFull(): boolean {
     return (
-      this.#slots.length >= MAX_PENDING_REQUESTS || this.#socket.writableLength + this.#readyBytes >= MAX_UNSENT_BYTES
+      this.#slots.length >= MAX_PENDING_REQUESTS ||
+      this.#pendingBytes >= MAX_PENDING_BYTES ||
+      this.#socket.writableLength + this.#readyBytes >= MAX_UNSENT_BYTES
     )
   }
 

@@ -47,7 +47,7 @@ export class Dispatch {
 
   /** Throws (or rejects with) a MoldauError that ends the connection; every other outcome is a reply. */
   handle(frame: Buffer, connection: Connection): readonly Buffer[] | null | Promise<readonly Buffer[] | null> {
-    const header = parseRequestHeader(frame)
+    const header = headerOf(frame)
     const found = this.#handlers.get(header.apiKey)
     if (found === undefined) {
       throw new MoldauError('ERR_UNSUPPORTED_VERSION', `API key ${header.apiKey} is not served here`)
@@ -92,6 +92,15 @@ export class Dispatch {
     if (!('errorCode' in fields)) throw error instanceof MoldauError ? error : unexpected(api, error)
     const withMessage = 'errorMessage' in fields ? { errorMessage: messageOf(error, errorCode) } : {}
     return encodeResponse(api, header.apiVersion, header.correlationId, { errorCode, ...withMessage })
+  }
+}
+
+function headerOf(frame: Buffer): RequestHeader {
+  try {
+    return parseRequestHeader(frame)
+  } catch (cause) {
+    if (!isFailure(cause)) throw cause
+    throw new MoldauError(cause.code, `the header of a request cannot be read: ${cause.message}`, { cause })
   }
 }
 

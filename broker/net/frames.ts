@@ -3,6 +3,10 @@
 import { MoldauError } from '../../protocol/failure.ts'
 
 const SIZE_BYTES = 4
+/** Chunks smaller than this are joined with the one before while that is not larger than the other limit: a peer that
+ *  sends byte by byte must not cost a buffer for each. */
+const SMALL_CHUNK_BYTES = 1024
+const JOINED_BYTES = 16 * 1024
 
 export class FrameReader {
   readonly #maxBytes: number
@@ -22,8 +26,11 @@ export class FrameReader {
 
   push(chunk: Buffer): void {
     if (chunk.length === 0) return
-    this.#chunks.push(chunk)
     this.#buffered += chunk.length
+    const last = this.#chunks.at(-1)
+    if (last !== undefined && chunk.length < SMALL_CHUNK_BYTES && last.length < JOINED_BYTES) {
+      this.#chunks[this.#chunks.length - 1] = Buffer.concat([last, chunk])
+    } else this.#chunks.push(chunk)
   }
 
   /** The next whole frame without its size, or null. Throws ERR_MALFORMED for a size that no request may have. */

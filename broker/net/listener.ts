@@ -149,10 +149,7 @@ export class Listeners {
 
   #endIdle(idleMs: number): void {
     if (idleMs < 0) return
-    const now = this.#options.clock.monotonicMs()
-    for (const each of this.#connections) {
-      if (each.pendingRequests === 0 && now - each.lastActiveMs >= idleMs) each.destroy(null)
-    }
+    for (const each of this.#connections) if (each.isIdle(idleMs)) each.destroy(null)
   }
 
   /** Accepts no more; requests in work are answered; whoever is not done after ten seconds is cut off. */
