@@ -114,7 +114,8 @@ export class Housekeeping {
   }
 
   async expireProducers(): Promise<void> {
-    await this.#each(log => log.producers.expire(this.#o.clock.nowMs()))
+    const { clock, settings } = this.#o
+    await this.#each(log => log.producers.expire(clock.nowMs(), settings.producerIdExpirationMs))
   }
 
   async #each(work: (log: Log, name: string) => Promise<void> | void): Promise<void> {

@@ -171,10 +171,10 @@ export class ProducerStates {
     return state
   }
 
-  /** Forgets producers that have been silent for producer.id.expiration.ms and have no transaction open. */
-  expire(nowMs: TimestampMs): void {
+  /** Forgets producers that have been silent for producer.id.expiration.ms, as it is now, and have no transaction open. */
+  expire(nowMs: TimestampMs, expirationMs = this.#expirationMs): void {
     for (const state of this.#states.values()) {
-      if (state.currentTxnFirstOffset >= 0 || nowMs - state.lastTimestamp < this.#expirationMs) continue
+      if (state.currentTxnFirstOffset >= 0 || nowMs - state.lastTimestamp < expirationMs) continue
       this.#states.delete(state.producerId)
     }
   }

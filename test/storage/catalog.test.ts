@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { buildBatch } from '../../protocol/records/builder.ts'
 import { append, Life, orders, settings, settle, topicId, until } from './catalog-fixture.ts'
-import { config } from './log-fixture.ts'
+import { batchOf, config } from './log-fixture.ts'
 
 const read = (life: { directory: string }, file: string) => readFileSync(join(life.directory, file), 'utf8')
 
@@ -369,15 +369,32 @@ test('a roll moves the recovery point, and that is written down soon', async t =
 
 test('retention runs for all logs by one task; producers expire by another', async t => {
   const life = new Life(t)
-  const catalog = await life.begin({ settings: { ...settings, initialTaskDelayMs: 1_000 } })
+  let producerIdExpirationMs = 86_400_000
+  const dynamic = {
+    ...settings,
+    initialTaskDelayMs: 1_000,
+    get producerIdExpirationMs() {
+      return producerIdExpirationMs
+    }
+  }
+  const catalog = await life.begin({ settings: dynamic })
   const small = { ...config, segmentBytes: 200, retentionMs: 1000 }
   const log = await catalog.getOrCreate(orders(0), topicId(1), small)
   for (let count = 0; count < 5; count++) await append(log)
+  const idempotent = batchOf({ producerId: 7, producerEpoch: 0, baseSequence: 0 })
+  log.appendAsLeader(idempotent, { leaderEpoch: 0, origin: 'client', nowMs: 1_700_000_000_000 })
+  await log.flush()
   catalog.recordHighWatermark(orders(0), log.logEndOffset)
   life.clock.ms += 3_600_000
   life.clock.advance(1_000)
   await until(() => log.logStartOffset > 0)
   t.ok(log.logStartOffset > 0)
+  await settle(life)
+  t.equal(log.producers.size, 1, 'an hour is not a day')
+  producerIdExpirationMs = 3_600_000
+  life.clock.advance(600_000)
+  await settle(life)
+  t.equal(log.producers.size, 0, 'but an hour is an hour')
   life.clock.advance(60_000)
   await until(() => existsSync(join(life.directory, 'log-start-offset-checkpoint')))
   await catalog.close({ brokerEpoch: 1 })
