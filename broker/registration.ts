@@ -119,13 +119,18 @@ export class Registration {
   #schedule(): void {
     if (this.#isStopping) return
     this.#timer = this.#o.clock.after(this.#o.heartbeatIntervalMs(), () => {
-      this.#heartbeat(false).then(
-        () => this.#schedule(),
-        error => {
-          if (!this.#isStopping) this.#o.logger.warn({ err: error }, 'heartbeat-failed')
-        }
-      )
+      this.#beat().catch(error => {
+        if (!this.#isStopping) this.#o.logger.warn({ err: error }, 'heartbeat-failed')
+      })
     })
+  }
+
+  /** A sign of life. A broker that was unregistered while it lives, or fenced for its silence, comes back by itself. */
+  async #beat(): Promise<void> {
+    const { errorCode, isFenced } = await this.#heartbeat(false)
+    if (errorCode === ErrorCode.BROKER_ID_NOT_REGISTERED && !this.#isStopping) await this.register()
+    if (isFenced && !this.#isStopping) await this.unfence()
+    else this.#schedule()
   }
 
   #pause(): Promise<void> {

@@ -16,7 +16,7 @@ import { initProducerId } from '../../../protocol/messages/init-producer-id.ts'
 import { unregisterBroker } from '../../../protocol/messages/unregister-broker.ts'
 import type { Api } from '../../../protocol/schema.ts'
 import { ZERO_UUID } from '../../../protocol/types.ts'
-import { worldOf } from '../broker-fixture.ts'
+import { until, worldOf } from '../broker-fixture.ts'
 
 function versionsOf({ versions: [lowest, highest] }: Api): number[] {
   return Array.from({ length: highest - lowest + 1 }, (_, index) => lowest + index)
@@ -247,10 +247,24 @@ test('InitProducerId: a new id for whoever asks, transactions refused for good',
   t.equal(half.errorCode, ErrorCode.INVALID_REQUEST)
 })
 
-test('UnregisterBroker', async t => {
+test('UnregisterBroker: one that lives comes back by itself, and leads in a new epoch', async t => {
   const world = await worldOf(t)
   const client = await world.client()
   t.match(await client.send(unregisterBroker, 0, { brokerId: 9 }), {
     ...{ errorCode: ErrorCode.BROKER_ID_NOT_REGISTERED, errorMessage: /9/ }
   })
+  await world.create('a')
+  t.equal((await world.produce('a', [{ value: 'one' }])).errorCode, 0)
+  const { image } = world.broker.services.metadata
+  const before = image.topicsByName.get('a')?.partitions[0]
+  t.match(await client.send(unregisterBroker, 0, { brokerId: 1 }), { errorCode: 0, errorMessage: null })
+  t.notOk(image.brokers.has(1))
+  t.equal(image.topicsByName.get('a')?.partitions[0]?.leader, -1)
+  world.clock.advance(2000)
+  await until(() => image.brokers.get(1)?.fenced === false, 'registered again')
+  const after = image.topicsByName.get('a')?.partitions[0]
+  t.equal(after?.leader, 1)
+  t.ok((after?.leaderEpoch ?? 0) > (before?.leaderEpoch ?? 0))
+  await until(async () => (await world.produce('a', [{ value: 'two' }])).errorCode === 0, 'led again')
+  t.equal(await world.offset('a', -1), 2, 'nothing is missing')
 })
