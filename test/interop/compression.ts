@@ -2,6 +2,7 @@
 // alone built in; the other codecs are the project's own, so this also proves them against Java's. Then the broker
 // compresses itself: a topic whose compression.type is not the producer's.
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import kafkajsModule, { CompressionTypes } from 'kafkajs'
 import type { Codec } from '../../protocol/records/batch.ts'
 import { compress, decompress, prepareCompression } from '../../protocol/records/compression.ts'
@@ -118,5 +119,10 @@ async function checkTopic(target: Target, codec: CodecName, checks: Checks): Pro
       `--topic ${topic} --from-beginning --max-messages 21`
     )
     assert.equal(lines(text).length, 17)
+    if (target.dataDirectory === undefined) return
+    const file = join(target.dataDirectory, `${topic}-0`, '00000000000000000000.log')
+    const dumped = await target.tools.ok('kafka-dump-log', ['--files', file])
+    const stored = new Set([...dumped.matchAll(/compresscodec: (\w+)/g)].map(match => match[1]?.toLowerCase()))
+    assert.deepEqual([...stored], [codec], 'every batch is stored in the codec of the topic')
   })
 }
