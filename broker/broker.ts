@@ -2,6 +2,7 @@
 // (requests wait), then the disk, the metadata log, the partitions, the group coordinator, and last the registration
 // that lets clients in. It stops in the reverse order, and finishes what it accepted.
 import type { MoldauError } from '../protocol/failure.ts'
+import { prepareCompression } from '../protocol/records/compression.ts'
 import type { Catalog } from '../storage/catalog.ts'
 import type { Files } from '../storage/files.ts'
 import { NodeFiles } from '../storage/files-node.ts'
@@ -51,7 +52,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const listeners = openListeners(parts, gate)
   try {
     const bound = await listenOn(listeners, parts.config)
-    const running = await startBehind(parts, bound)
+    const [running] = await Promise.all([startBehind(parts, bound), prepareCompression()])
     gate.open(new Dispatch(running.services, HANDLERS))
     return brokerOf(parts, listeners, bound, running)
   } catch (error) {
@@ -124,6 +125,8 @@ async function startBehind(parts: Parts, bound: readonly BoundListener[]): Promi
     ...parts,
     onOffline: error => {
       running?.partitions.storageFailed()
+      // Nothing can be committed any more: whoever waits for the controller is told.
+      running?.controller.stop(error)
       onFatal(error)
     }
   })
