@@ -132,6 +132,7 @@ test('memory: the map of keys and the read buffer stay in their bounds', async t
     }
     const { cleaner, events } = cleanerOver(clock, { 'accounts-0': log }, changes)
     await cleaner.cleanAll()
+    files.read = read
     t.same((await contents(log)).records, model(written, log.segments.active.baseOffset, false))
     return { rounds: events.length, largest }
   }
