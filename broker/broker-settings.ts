@@ -1,6 +1,7 @@
 // How the settings of one broker become what its parts want: advertised endpoints and limits on connections.
 import { hostname } from 'node:os'
 import type { Endpoint } from '../replication/controller/activation.ts'
+import { isEveryAddress } from './config/endpoints.ts'
 import type { BrokerConfig } from './config.ts'
 
 /** A listener and the port that it really has. */
@@ -25,7 +26,12 @@ export function advertised(config: BrokerConfig, bound: readonly BoundListener[]
 }
 
 export function endpointsFor(bound: readonly BoundListener[]): Endpoint[] {
-  return bound.map(({ name, host, port }) => ({ name, host: host || hostname(), port, securityProtocol: PLAINTEXT }))
+  return bound.map(({ name, host, port }) => ({
+    name,
+    host: isEveryAddress(host) ? hostname() : host,
+    port,
+    securityProtocol: PLAINTEXT
+  }))
 }
 
 /** max.connections.per.ip.overrides (`host:count,...`) before max.connections.per.ip. */

@@ -1,6 +1,7 @@
 // Which address a client is told for a broker: that of the listener it came in on. A single broker whose listener
 // names no host answers with the local address of the client's own connection, so that it is right from everywhere;
 // in a cluster every node gives every broker's registered address, the same from all nodes.
+import { isEveryAddress } from './config/endpoints.ts'
 import type { RequestContext } from './handlers/handler.ts'
 import type { Services } from './services.ts'
 
@@ -34,6 +35,22 @@ export function liveEndpoints(
   services: Services
 ): NodeEndpoint[] {
   return [...services.metadata.image.brokers.keys()].flatMap(id => endpointOf(id, context, services) ?? [])
+}
+
+/** Every controller that can be reached through the controllers' listener of the connection. */
+export function controllerEndpoints(
+  context: Pick<RequestContext, 'listenerName' | 'localAddress' | 'localPort'>,
+  services: Services
+): NodeEndpoint[] {
+  const { controllers } = services.metadata.image
+  const own = services.config.listeners.find(each => each.name === context.listenerName)
+  const isAlone = controllers.size === 1 && own !== undefined && isEveryAddress(own.host)
+  return [...controllers.values()].flatMap(({ controllerId, endPoints }) => {
+    const registered = endPoints.find(each => each.name === context.listenerName)
+    if (registered === undefined) return []
+    const { host, port } = isAlone ? { host: context.localAddress, port: context.localPort } : registered
+    return { nodeId: controllerId, host, port, rack: null }
+  })
 }
 
 /** The listener is bound to every address and nothing else is advertised for it. */

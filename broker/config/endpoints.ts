@@ -45,6 +45,11 @@ export interface EndpointSettings {
 const PROTOCOLS: readonly string[] = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']
 const EVERYWHERE = new Set(['', '0.0.0.0', '::'])
 
+/** True for a host that means every address of this machine: none that a client could connect to. */
+export function isEveryAddress(host: string): boolean {
+  return EVERYWHERE.has(host)
+}
+
 export function endpointsOf(settings: EndpointSettings): Endpoints {
   const controllers = new Set(settings.controllerNames.map(each => each.toUpperCase()))
   const protocols = protocolMap(settings.protocolMap)

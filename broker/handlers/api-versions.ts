@@ -13,13 +13,15 @@ const SOFTWARE = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
 const SHOWS_ZERO_MINIMUM = 4
 
 export function apiVersionsOf(apis: () => readonly Api[]) {
-  return handler(apiVersions, (request, { apiVersion }, { metadata }) => {
+  return handler(apiVersions, (request, { apiVersion, listener }, { metadata }) => {
     const isNamed = SOFTWARE.test(request.clientSoftwareName) && SOFTWARE.test(request.clientSoftwareVersion)
     if (apiVersion >= 3 && !isNamed) return { errorCode: ErrorCode.INVALID_REQUEST }
     const { features } = metadata.image
     return {
       errorCode: ErrorCode.NONE,
-      apiKeys: apis().map(rangeOf),
+      apiKeys: apis()
+        .filter(each => each.listeners.includes(listener))
+        .map(rangeOf),
       supportedFeatures: FEATURES.filter(({ minVersion }) => minVersion > 0 || apiVersion >= SHOWS_ZERO_MINIMUM).map(
         ({ name, minVersion, maxVersion }) => ({ name, minVersion, maxVersion })
       ),

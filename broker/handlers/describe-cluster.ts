@@ -1,31 +1,25 @@
-// DescribeCluster 0-2: the brokers (KIP-700). 1 asks brokers or controllers (KIP-919): this listener answers for brokers.
-// 2 can show fenced brokers too (KIP-1073).
+// DescribeCluster 0-2: the brokers (KIP-700). 1 asks for brokers or controllers, each answered behind its own kind of
+// listener (KIP-919). 2 can show fenced brokers too (KIP-1073).
 import { ErrorCode } from '../../protocol/errors.ts'
 import { describeCluster } from '../../protocol/messages/describe-cluster.ts'
-import { liveEndpoints } from '../endpoints.ts'
+import type { Listener } from '../../protocol/schema.ts'
+import { controllerEndpoints, liveEndpoints } from '../endpoints.ts'
 import { authorizedOperations, OPERATIONS_NOT_ASKED } from '../security/authorized-operations.ts'
-import { handler } from './handler.ts'
+import type { Services } from '../services.ts'
+import { handler, type RequestContext } from './handler.ts'
 
 /** EndpointType.java */
-const BROKERS = 1
-const CONTROLLERS = 2
+const ENDPOINT_TYPE: Readonly<Record<Listener, number>> = { broker: 1, controller: 2 }
 
 export const onDescribeCluster = handler(describeCluster, (request, context, services) => {
-  if (request.endpointType !== BROKERS) return wrongEndpoint(request.endpointType, context.apiVersion)
-  const { clusterId, controller, metadata } = services
-  const live = liveEndpoints(context, services).map(({ nodeId, ...rest }) => ({
-    brokerId: nodeId,
-    ...rest,
-    isFenced: false
-  }))
-  const fenced = [...metadata.image.brokers.values()].flatMap(({ brokerId, fenced: isFenced, endPoints, rack }) => {
-    const endPoint = endPoints.find(each => each.name === context.listenerName)
-    return isFenced && endPoint ? { brokerId, host: endPoint.host, port: endPoint.port, rack, isFenced } : []
-  })
-  const brokers = request.includeFencedBrokers ? [...live, ...fenced] : live
+  const endpointType = ENDPOINT_TYPE[context.listener]
+  if (request.endpointType !== endpointType) return wrongEndpoint(request.endpointType, context)
+  const { clusterId, controller } = services
   const { activeControllerId } = controller
+  const nodes = context.listener === 'controller' ? controllersFor(context, services) : brokersFor(context, services)
+  const brokers = request.includeFencedBrokers ? nodes : nodes.filter(each => !each.isFenced)
   return {
-    endpointType: BROKERS,
+    endpointType,
     clusterId,
     // An id that is not in the list would only confuse.
     controllerId: brokers.some(({ brokerId }) => brokerId === activeControllerId) ? activeControllerId : -1,
@@ -36,13 +30,35 @@ export const onDescribeCluster = handler(describeCluster, (request, context, ser
   }
 })
 
-function wrongEndpoint(endpointType: number, apiVersion: number) {
-  const isKnown = endpointType === CONTROLLERS
+function brokersFor(context: RequestContext, services: Services) {
+  const live = liveEndpoints(context, services).map(({ nodeId, ...rest }) => ({
+    brokerId: nodeId,
+    ...rest,
+    isFenced: false
+  }))
+  const { brokers } = services.metadata.image
+  const fenced = [...brokers.values()].flatMap(({ brokerId, fenced: isFenced, endPoints, rack }) => {
+    const endPoint = endPoints.find(each => each.name === context.listenerName)
+    return isFenced && endPoint ? { brokerId, host: endPoint.host, port: endPoint.port, rack, isFenced } : []
+  })
+  return [...live, ...fenced]
+}
+
+function controllersFor(context: RequestContext, services: Services) {
+  return controllerEndpoints(context, services).map(({ nodeId, ...rest }) => ({
+    brokerId: nodeId,
+    ...rest,
+    isFenced: false
+  }))
+}
+
+function wrongEndpoint(endpointType: number, { apiVersion, listener }: RequestContext) {
+  const isKnown = Object.values(ENDPOINT_TYPE).includes(endpointType)
   const errorCode = isKnown ? ErrorCode.MISMATCHED_ENDPOINT_TYPE : ErrorCode.UNSUPPORTED_ENDPOINT_TYPE
   return {
     errorCode: apiVersion === 0 ? ErrorCode.INVALID_REQUEST : errorCode,
     errorMessage: isKnown
-      ? 'This listener serves brokers; the request wants controllers.'
+      ? `This is the listener of a ${listener}; the request wants the other kind.`
       : `Unsupported endpoint type ${endpointType}`
   }
 }

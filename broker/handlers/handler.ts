@@ -1,7 +1,7 @@
 // The shape of every handler: a request in, a reply (or a promise of one) out. A handler never touches a socket or a
 // buffer; what it does before its first await happens in arrival order, the rest in the background, and replies of one
 // connection leave in order of their requests (net/connection.ts). Fields left out of a reply take the schema's default.
-import type { Api, RequestOf, ResponseDraft } from '../../protocol/schema.ts'
+import type { Api, Listener, RequestOf, ResponseDraft } from '../../protocol/schema.ts'
 import type { Services } from '../services.ts'
 
 /** What is known of the one request at hand. */
@@ -15,6 +15,8 @@ export interface RequestContext {
   readonly clientHost: string
   /** The listener's name (PLAINTEXT, ...), for which addresses are advertised. */
   readonly listenerName: string
+  /** Whom that listener serves. */
+  readonly listener: Listener
   /** The local address that the client connected to; a single broker without a host name advertises it. */
   readonly localAddress: string
   readonly localPort: number

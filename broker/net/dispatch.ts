@@ -4,7 +4,7 @@
 import { ErrorCode, errorMessage } from '../../protocol/errors.ts'
 import { type FailureCode, isFailure, MoldauError } from '../../protocol/failure.ts'
 import { decodeRequest, encodeResponse, parseRequestHeader, type RequestHeader } from '../../protocol/frame.ts'
-import type { Api } from '../../protocol/schema.ts'
+import type { Api, Listener } from '../../protocol/schema.ts'
 import type { Handler, RequestContext } from '../handlers/handler.ts'
 import type { Services } from '../services.ts'
 import type { Connection } from './connection.ts'
@@ -39,9 +39,13 @@ export function errorCodeOf(error: unknown): number {
 export class Dispatch {
   readonly #services: Services
   readonly #handlers = new Map<number, Handler>()
+  readonly #controllerListeners: ReadonlySet<string>
 
   constructor(services: Services, handlers: readonly Handler[]) {
     this.#services = services
+    this.#controllerListeners = new Set(
+      services.config.listeners.filter(each => each.controller).map(({ name }) => name)
+    )
     for (const each of handlers) this.#handlers.set(each.api.key, each)
   }
 
@@ -49,13 +53,14 @@ export class Dispatch {
   handle(frame: Buffer, connection: Connection): readonly Buffer[] | null | Promise<readonly Buffer[] | null> {
     const header = headerOf(frame)
     const found = this.#handlers.get(header.apiKey)
-    if (found === undefined) {
+    const listener = this.#controllerListeners.has(connection.listenerName) ? 'controller' : 'broker'
+    if (!found?.api.listeners.includes(listener)) {
       throw new MoldauError('ERR_UNSUPPORTED_VERSION', `API key ${header.apiKey} is not served here`)
     }
     const [lowest, highest] = found.api.versions
     if (header.apiVersion < lowest || header.apiVersion > highest) return this.#refuseVersion(found.api, header)
     const request = decodeRequest(found.api, header.apiVersion, frame, header.position)
-    const context = contextOf(header, connection)
+    const context = contextOf(header, connection, listener)
     let reply: ReturnType<Handler['handle']>
     try {
       reply = found.handle(request, context, this.#services)
@@ -116,7 +121,7 @@ function unexpected(api: Api, cause: unknown): MoldauError {
   return new MoldauError('ERR_CLOSED', `${api.name} failed unexpectedly`, { cause })
 }
 
-function contextOf(header: RequestHeader, connection: Connection): RequestContext {
+function contextOf(header: RequestHeader, connection: Connection, listener: Listener): RequestContext {
   return {
     apiVersion: header.apiVersion,
     correlationId: header.correlationId,
@@ -124,6 +129,7 @@ function contextOf(header: RequestHeader, connection: Connection): RequestContex
     principal: 'User:ANONYMOUS',
     clientHost: connection.remoteAddress,
     listenerName: connection.listenerName,
+    listener,
     localAddress: connection.localAddress,
     localPort: connection.localPort,
     connectionId: connection.id,
