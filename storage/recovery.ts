@@ -214,10 +214,26 @@ class Recovery {
       if (segment.sizeInBytes < fileSize) cuts.set(segment, fileSize)
     }
     this.#checkEnd(end)
+    if (cuts.size === 0 && count === this.#segments.length && this.#isWrittenDown(from, end))
+      return await this.#leave(end)
     await this.#cut(count, cuts)
     await this.#snapshots.deleteAbove(from)
     for (const snapshot of atRoll) await this.#snapshots.write(snapshot.offset, snapshot.bytes, false)
     await this.#settle(this.#segments.slice(start))
+    return end
+  }
+
+  /** The log ends at the recovery point: with a thousand idle partitions most do, and all of it was synced then. */
+  #isWrittenDown(from: Offset, end: Offset): boolean {
+    const { recoveryPoint, isSuspect } = this.#o
+    if (isSuspect || !this.#hasEpochs || end !== recoveryPoint || from !== recoveryPoint) return false
+    return this.#snapshots.offsets.includes(from)
+  }
+
+  /** A file that was new when the last life ended may still be missing in the directory that the disk has. */
+  async #leave(end: Offset): Promise<Offset> {
+    this.#wasWalked = false
+    await this.#o.files.syncDirectory(this.#o.directory)
     return end
   }
 
