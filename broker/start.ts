@@ -2,12 +2,15 @@
 // its data is, and how to try it; stops in order at the first Ctrl-C or SIGTERM, at once at the second.
 import { resolve } from 'node:path'
 import type { Broker } from './broker.ts'
+import { systemClock } from './clock.ts'
 import type { Sources } from './config/sources.ts'
 import { type BrokerConfig, loadConfig } from './config.ts'
 import type { HttpServer } from './http/server.ts'
 import { createLogger, type Logger, setLogLevel } from './log.ts'
 import { VERSION } from './version.ts'
 
+/** How long a broker that cannot go on may take to stop. */
+const GIVE_UP_MS = 5000
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
 
 export async function start(sources: Pick<Sources, 'file' | 'set'>): Promise<void> {
@@ -16,6 +19,8 @@ export async function start(sources: Pick<Sources, 'file' | 'set'>): Promise<voi
   config.onChange(changed => {
     if (changed.has('moldau.log.level')) setLogLevel(log, config.get('moldau.log.level'))
   })
+  // Whoever read what is printed may be gone: no reason to stop.
+  process.stdout.on('error', () => {})
   for (const warning of warnings) log.warn({ warning }, 'settings')
 
   let end: (why: Error | null) => void = () => {}
@@ -29,11 +34,24 @@ export async function start(sources: Pick<Sources, 'file' | 'set'>): Promise<voi
   const http = await httpOf(config, broker, log)
   const why = await ended
   await http?.close()
+  if (why !== null) {
+    await giveUp(broker, log)
+    throw why
+  }
   await broker.stop()
-  if (why !== null) throw why
   process.stdout.write('moldau has stopped\n')
   // What had to be finished is finished; a stray handle must not keep the process.
   process.exit(0)
+}
+
+/** Stops what still can be stopped of a broker that cannot go on: a dead disk must not keep the process. */
+async function giveUp(broker: Broker, log: Logger): Promise<void> {
+  const stopped = broker.stop().catch(error => log.error({ error }, 'stop-failed'))
+  const late = new Promise(resolve => systemClock.after(GIVE_UP_MS, () => resolve(null)))
+  // The timer lets the process end; something must hold it until one of both has come.
+  const hold = setInterval(() => {}, GIVE_UP_MS)
+  await Promise.race([stopped, late])
+  clearInterval(hold)
 }
 
 function greet(broker: Broker): void {

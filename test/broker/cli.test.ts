@@ -19,7 +19,7 @@ interface Ended {
 interface Running {
   readonly process: ChildProcess
   readonly ended: Promise<Ended>
-  /** Resolves with everything printed so far once that was printed; rejects if the process ends before. */
+  /** Resolves with everything printed so far once that was printed or logged; rejects if the process ends before. */
   printed(what: RegExp): Promise<string>
 }
 
@@ -34,12 +34,13 @@ function run(args: string[], cwd?: string, env: Record<string, string> = {}): Ru
   })
   child.stderr.on('data', chunk => {
     err += chunk
+    for (const check of waiting) check()
   })
   const ended = new Promise<Ended>(resolve => child.on('close', code => resolve({ code, out, err })))
   const printed = (what: RegExp) =>
     new Promise<string>((resolve, reject) => {
       const check = () => {
-        if (what.test(out)) resolve(out)
+        if (what.test(out) || what.test(err)) resolve(out)
       }
       waiting.add(check)
       check()
@@ -118,6 +119,14 @@ test('starts with no file, says what people need, is ready, and stops in order',
   broker.process.kill('SIGINT')
   t.match(await broker.ended, { code: 0, out: /moldau has stopped\n$/ })
   t.ok(existsSync(`${directory}/moldau-data/.kafka_cleanshutdown`))
+})
+
+test('goes on when nobody reads what it prints', async t => {
+  const broker = run(['start', ...LOCAL], t.testdir())
+  broker.process.stdout?.destroy()
+  await broker.printed(/broker-started/)
+  broker.process.kill('SIGTERM')
+  t.equal((await broker.ended).code, 0)
 })
 
 test('a data directory in use, or of another node, and a port in use', async t => {
