@@ -72,6 +72,8 @@ export class GroupShard {
   #machine: Machine<GroupRecord> | null = null
   #stopListening: () => void = () => {}
   #timer: { atMs: number; cancel(): void } | null = null
+  /** Topics that were deleted while the state was loaded. */
+  readonly #toForget = new Set<string>()
   #lastSeenMs: number
   /** The last time in which nothing happened here: nobody asked, or the process stood still. */
   #quiet = { fromMs: 0, toMs: 0 }
@@ -169,6 +171,8 @@ export class GroupShard {
 
   /** The offsets of topics that were deleted. */
   async forgetTopics(topics: ReadonlySet<string>): Promise<void> {
+    if (this.status === 'loading') for (const topic of topics) this.#toForget.add(topic)
+    if (this.status !== 'active') return
     const records: GroupRecord[] = []
     for (const [group, byTopic] of this.#state.offsets) {
       for (const [topic, partitions] of byTopic) {
@@ -264,6 +268,7 @@ export class GroupShard {
     this.#stopListening = log.onHighWatermark(() => this.#machine?.advance())
     this.status = 'active'
     this.#live.start()
+    if (this.#toForget.size > 0) void this.forgetTopics(this.#toForget)
   }
 
   #append(records: readonly GroupRecord[]): Offset {

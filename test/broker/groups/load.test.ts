@@ -196,7 +196,7 @@ test('while it loads, and until the end of its log is committed', async t => {
   const [log] = world.logs
   if (!log) return
   log.isHeld = true
-  log.append(batchOf([offset('g', 't', 0, 1)]))
+  log.append(batchOf([offset('g', 't', 0, 1), offset('g', 'u', 0, 1)]))
   const loaded = world.coordinator.electPartition(0, log.lead())
   await world.clock.settle()
   t.equal(await commit(world, 'g', 0, 2), 14)
@@ -207,10 +207,12 @@ test('while it loads, and until the end of its log is committed', async t => {
     'nothing to worry about'
   )
   t.match(world.coordinator.listGroups({ statesFilter: [], typesFilter: [] }), { errorCode: 14 })
+  await world.coordinator.forgetTopics(['u'])
   log.isHeld = false
   log.commit()
   await loaded
-  t.equal(await offsetsOf(world, 'g'), 't:0=1')
+  await world.clock.settle()
+  t.equal(await offsetsOf(world, 'g'), 't:0=1', 'without those of a topic that was deleted meanwhile')
   world.coordinator.resignPartition(0)
   t.equal(await offsetsOf(world, 'g'), 'error 16')
 })
