@@ -11,9 +11,16 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '100' },
     producers: { type: 'string', default: '4' },
     seed: { type: 'string', default: '1' },
-    'page-cache': { type: 'boolean', default: false }
+    'page-cache': { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false }
   }
 })
+if (values.help) {
+  process.stdout.write(
+    'kill [--rounds 100] [--producers 4] [--seed 1] [--page-cache]: kills a broker in the middle of produce runs\n'
+  )
+  process.exit(0)
+}
 
 /** mulberry32: the moments of the kills come again with the same seed, as far as the machine's own do. */
 function seeded(seed: number): () => number {
