@@ -99,7 +99,7 @@ const BROKER_EFFECTS: Record<string, [path: string, word?: string]> = {
   'group.max.size': [GROUPS],
   'group.coordinator.rebalance.protocols': [CONFIG],
   'producer.id.expiration.ms': [GROUPS],
-  'telemetry.max.bytes': ['test/broker/handlers/config-handlers.test.ts'],
+  'telemetry.max.bytes': ['test/broker/handlers/telemetry.test.ts'],
   'moldau.log.flush.policy': [TOPICS],
   'moldau.http.listener': ['test/broker/cli.test.ts'],
   'moldau.log.level': ['test/broker/cli.test.ts'],

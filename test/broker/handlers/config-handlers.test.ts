@@ -1,4 +1,4 @@
-// DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, ListConfigResources and telemetry, against a real metadata image
+// DescribeConfigs, AlterConfigs, IncrementalAlterConfigs and ListConfigResources, against a real metadata image
 // whose controller decides at once: values, sources, synonyms, refusals, and that a change is live when it is answered.
 import { test } from 'tap'
 import { systemRandom } from '../../../broker/clock.ts'
@@ -8,16 +8,13 @@ import { rulesOf } from '../../../broker/controller-rules.ts'
 import { followDynamicConfig } from '../../../broker/dynamic-config.ts'
 import { onAlterConfigs } from '../../../broker/handlers/alter-configs.ts'
 import { onDescribeConfigs } from '../../../broker/handlers/describe-configs.ts'
-import { onGetTelemetrySubscriptions } from '../../../broker/handlers/get-telemetry-subscriptions.ts'
 import type { RequestContext } from '../../../broker/handlers/handler.ts'
 import { onIncrementalAlterConfigs } from '../../../broker/handlers/incremental-alter-configs.ts'
 import { onListConfigResources } from '../../../broker/handlers/list-config-resources.ts'
-import { onPushTelemetry } from '../../../broker/handlers/push-telemetry.ts'
 import { createLogger } from '../../../broker/log.ts'
 import { MetadataCache } from '../../../broker/metadata-cache.ts'
 import type { Services } from '../../../broker/services.ts'
 import { ErrorCode } from '../../../protocol/errors.ts'
-import { ZERO_UUID } from '../../../protocol/types.ts'
 import { decideAlterConfigs, decideIncrementalAlterConfigs } from '../../../replication/controller/configs.ts'
 import type { Decision } from '../../../replication/controller/decision.ts'
 import { MetadataDelta } from '../../../replication/metadata/delta.ts'
@@ -381,36 +378,4 @@ test('resources that have settings', async t => {
   t.same(await list(1, []), ['2 orders', '4 1', '8 1', '16 s', '32 g'])
   t.same(await list(1, [GROUP, GROUP]), ['32 g'])
   t.equal(await list(1, [7]), ErrorCode.UNSUPPORTED_VERSION)
-})
-
-test('telemetry: an empty subscription, and pushes that fit it', async t => {
-  const { services, context } = worldOf('telemetry.max.bytes=10')
-  const subscription = await onGetTelemetrySubscriptions.handle(
-    { clientInstanceId: ZERO_UUID } as never,
-    context,
-    services
-  )
-  t.match(subscription, { errorCode: 0, requestedMetrics: [], telemetryMaxBytes: 10, pushIntervalMs: 300000 })
-  t.not(subscription!.clientInstanceId, ZERO_UUID)
-  const clientInstanceId = subscription!.clientInstanceId as string
-  t.equal(
-    (await onGetTelemetrySubscriptions.handle({ clientInstanceId } as never, context, services))!.clientInstanceId,
-    clientInstanceId
-  )
-  const push = async (changes: object) => {
-    const request = {
-      clientInstanceId,
-      subscriptionId: 0,
-      terminating: false,
-      compressionType: 0,
-      metrics: Buffer.alloc(10),
-      ...changes
-    }
-    return (await onPushTelemetry.handle(request as never, context, services))!.errorCode
-  }
-  t.equal(await push({}), ErrorCode.NONE)
-  t.equal(await push({ clientInstanceId: ZERO_UUID }), ErrorCode.INVALID_REQUEST)
-  t.equal(await push({ subscriptionId: 1 }), ErrorCode.UNKNOWN_SUBSCRIPTION_ID)
-  t.equal(await push({ compressionType: 9 }), ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-  t.equal(await push({ metrics: Buffer.alloc(11) }), ErrorCode.TELEMETRY_TOO_LARGE)
 })
