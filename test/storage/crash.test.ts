@@ -3,7 +3,7 @@
 import { test } from 'tap'
 import { crashRun, type Story } from './crash-run.ts'
 
-const SEEDS = 1500
+const SEEDS = 1000
 
 test(`${SEEDS} lives and deaths of a log`, async t => {
   const sum: Story = { crashes: 0, recoveries: 0, truncatedTails: 0, rolls: 0, failures: 0, batches: 0 }
