@@ -63,6 +63,7 @@ export async function replaceAll(log: Log, offset: Offset): Promise<void> {
   segment.resetIndexes()
   const replaced = log.segments.replace(0, log.segments.count, [segment])
   for (const old of replaced) openFiles.close(old.file)
+  openFiles.create(segment.file)
   const fd = openFiles.pin(segment.file)
   try {
     files.ftruncate(fd, 0)

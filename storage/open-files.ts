@@ -1,7 +1,7 @@
 // The descriptors that the logs of one broker hold: bounded, least recently used closed first, so that 100,000 idle
 // partitions hold none. A file that a read or a sync is using is pinned: never closed under it.
 import assert from 'node:assert/strict'
-import type { Files } from './files.ts'
+import type { Files, OpenMode } from './files.ts'
 
 /** One file that may be open. Only OpenFiles changes `fd` and `pins`. */
 export interface OpenFile {
@@ -31,11 +31,20 @@ export class OpenFiles {
     return this.#open.size
   }
 
-  /** The descriptor, good until this turn of the event loop ends. Creates the file when it is missing. */
+  /** The descriptor, good until this turn of the event loop ends. The file must be there. */
   use(file: OpenFile): number {
+    return this.#use(file, 'write')
+  }
+
+  /** The descriptor of a file that is made when it is missing. */
+  create(file: OpenFile): number {
+    return this.#use(file, 'create')
+  }
+
+  #use(file: OpenFile, mode: OpenMode): number {
     if (file.fd === CLOSED) {
       this.#makeRoom()
-      file.fd = this.#files.open(file.path, 'create')
+      file.fd = this.#files.open(file.path, mode)
     } else this.#open.delete(file)
     this.#open.add(file)
     return file.fd

@@ -14,7 +14,7 @@ export function createSegment(log: Log, nowMs: TimestampMs): Segment {
   const size = { sizeInBytes: 0, createdMs: nowMs, rollJitterMs }
   const segment = new Segment(files, log.directory, log.logEndOffset, size)
   segment.resetIndexes()
-  const fd = openFiles.use(segment.file)
+  const fd = openFiles.create(segment.file)
   try {
     if (preallocate) files.ftruncate(fd, segmentBytes)
   } catch (error) {
