@@ -1,6 +1,7 @@
 // Whether the disk is below its reserve. Then clients' appends are refused before an offset is given, while everything
-// that frees space, and everything that is not a client's, goes on (durability rule 10). Asked at each append; the
-// system is asked at most once a second, and only while somebody appends, so an idle broker asks nothing.
+// that frees space, and everything that is not a client's, goes on (durability rule 10). The system is asked at most once
+// a second, and only while somebody appends, so an idle broker asks nothing; sooner only when a good part of what was
+// free then has been appended since: a fast client fills more than the reserve in a second.
 import type { DiskUsage, Files } from './files.ts'
 import type { StorageClock } from './storage-clock.ts'
 
@@ -9,12 +10,15 @@ const RESERVE_MAX_BYTES = 256 * 1024 * 1024
 const RESERVE_SHARE = 0.01
 /** What must be free beyond the reserve before appends are taken again, so that the edge is not crossed all the time. */
 const CLEARANCE = 1.1
+/** The system is asked again after this part of what may still be filled, but not for less than a few appends. */
+const SHARE_BEFORE_CHECK = 0.25
+const BYTES_BEFORE_CHECK_MIN = 1024 * 1024
 
 export interface DiskSpaceOptions {
   readonly files: Files
   readonly directory: string
   readonly clock: StorageClock
-  /** moldau.disk.reserve.bytes as it is now; null: 1 % of the disk or 256 MiB, the smaller of the two. */
+  /** moldau.disk.reserve.bytes as it is now; null: 1 % of the disk or 256 MiB, the smaller of the two; 0: none. */
   readonly reserveBytes: () => number | null
   readonly onChange: (isLow: boolean, usage: DiskUsage & { reserveBytes: number }) => void
 }
@@ -23,16 +27,34 @@ export class DiskSpace {
   readonly #o: DiskSpaceOptions
   #isLow = false
   #checkedMs = Number.NEGATIVE_INFINITY
+  /** What may be appended before the reserve is reached, as of the last check. */
+  #roomBytes = Number.POSITIVE_INFINITY
+  #bytesSinceCheck = 0
+  /** An append was refused by reckoning: from there on it is the edge for going back that counts. */
+  #isFeared = false
   #checking: Promise<void> | null = null
 
   constructor(o: DiskSpaceOptions) {
     this.#o = o
   }
 
-  /** As of the last check. */
   get isLow(): boolean {
-    if (!this.#checking && this.#o.clock.monotonicMs() - this.#checkedMs >= CHECK_INTERVAL_MS) void this.check()
-    return this.#isLow
+    if (this.#isDue()) void this.check()
+    if (this.#isLow) return true
+    if (this.#bytesSinceCheck <= this.#roomBytes) return false
+    this.#isFeared = true
+    return true
+  }
+
+  /** Bytes that are about to be written. */
+  note(bytes: number): void {
+    this.#bytesSinceCheck += bytes
+  }
+
+  #isDue(): boolean {
+    if (this.#checking) return false
+    if (this.#bytesSinceCheck > Math.max(BYTES_BEFORE_CHECK_MIN, this.#roomBytes * SHARE_BEFORE_CHECK)) return true
+    return this.#o.clock.monotonicMs() - this.#checkedMs >= CHECK_INTERVAL_MS
   }
 
   /** Never rejects: a disk that cannot be asked is found out by the next write. */
@@ -46,10 +68,14 @@ export class DiskSpace {
   async #check(): Promise<void> {
     const { files, directory, clock, reserveBytes, onChange } = this.#o
     this.#checkedMs = clock.monotonicMs()
+    const counted = this.#bytesSinceCheck
     const usage = await files.diskUsage(directory).catch(() => null)
+    this.#bytesSinceCheck -= counted
     if (usage === null) return
     const reserve = reserveBytes() ?? Math.min(RESERVE_MAX_BYTES, Math.floor(usage.totalBytes * RESERVE_SHARE))
-    const isLow = usage.freeBytes < (this.#isLow ? reserve * CLEARANCE : reserve)
+    this.#roomBytes = reserve === 0 ? Number.POSITIVE_INFINITY : Math.max(0, usage.freeBytes - reserve)
+    const isLow = usage.freeBytes < (this.#isLow || this.#isFeared ? reserve * CLEARANCE : reserve)
+    this.#isFeared = false
     if (isLow === this.#isLow) return
     this.#isLow = isLow
     onChange(isLow, { ...usage, reserveBytes: reserve })

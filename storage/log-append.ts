@@ -72,7 +72,9 @@ function appendClientBatch(log: Log, records: Buffer, o: AppendOptions): AppendR
     return refused(ErrorCode.KAFKA_STORAGE_ERROR, 'the disk is below its reserve of free space')
   }
   const valid = validateClientBatch(records, log.config, o.nowMs)
-  return valid.kind === 'valid' ? appendBatch(log, valid.batch, o) : valid
+  if (valid.kind !== 'valid') return valid
+  log.options.diskSpace.note?.(valid.batch.length)
+  return appendBatch(log, valid.batch, o)
 }
 
 function appendBatch(log: Log, batch: Buffer, o: AppendOptions): AppendResult {

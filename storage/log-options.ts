@@ -18,7 +18,7 @@ export interface SharedStorage {
   readonly random: { below(limit: number): number }
   readonly policy: FlushPolicy
   /** Below the reserve of the disk: client appends are refused before an offset is given. */
-  readonly diskSpace: { readonly isLow: boolean }
+  readonly diskSpace: { readonly isLow: boolean; note?(bytes: number): void }
 }
 
 /** A write or sync of this log that the system refused: it is offline, and told once. */

@@ -95,6 +95,15 @@ export class BrokerProcess {
     return connect('127.0.0.1', this.#port, { clientId: 'test' })
   }
 
+  /** Waits until the log has such a line. */
+  async logs(pattern: RegExp): Promise<void> {
+    const limit = Date.now() + START_LIMIT_MS
+    while (!pattern.test(this.#stderr)) {
+      if (Date.now() > limit) throw new Error(`never logged ${pattern}: ${this.#stderr}`)
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+  }
+
   async kill(): Promise<Ended> {
     this.child.kill('SIGKILL')
     return await this.ended

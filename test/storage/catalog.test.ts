@@ -475,6 +475,38 @@ test('the metadata log is a log of the catalog too, and never a stray', async t 
   await catalog.close({ brokerEpoch: 1 })
 })
 
+test('a client that fills the disk faster than it is asked is refused before the reserve is touched', async t => {
+  const life = new Life(t)
+  let free = 100_000_000
+  let asked = 0
+  life.files.diskUsage = async () => {
+    asked++
+    return { freeBytes: free, totalBytes: 200_000_000 }
+  }
+  const catalog = await life.begin({ settings: { ...settings, diskReserveBytes: 50_000_000 } })
+  const log = await catalog.getOrCreate(orders(0), topicId(1), config)
+  const batch = batchOf({ valueBytes: 1_000_000 })
+  const fill = async () => {
+    for (let count = 0; ; count++) {
+      const result = log.appendAsLeader(Buffer.from(batch), {
+        leaderEpoch: 0,
+        origin: 'client',
+        nowMs: 1_700_000_000_000
+      })
+      if (result.kind !== 'appended') return count
+      free -= batch.length
+      if (count % 8 === 7) await log.flush()
+    }
+  }
+  t.ok((await fill()) <= 51, 'time stands still')
+  t.ok(free >= 48_900_000, `${free} bytes left`)
+  await settle(life)
+  t.ok(asked > 3)
+  t.same(life.eventNames(), ['disk-low'])
+  await log.flush()
+  await catalog.close({ brokerEpoch: 1 })
+})
+
 test('a start that fails gives up the lock', async t => {
   const life = new Life(t)
   await (await life.begin()).close({ brokerEpoch: 1 })
