@@ -36,6 +36,8 @@ export interface CleanerOptions {
   readonly highWatermarkOf: (log: Log) => Offset
   /** Where the last cleaning of a log ended (cleaner-offset-checkpoint). */
   readonly recorded: { get(name: string): Offset | undefined; record(log: Log, offset: Offset): Promise<void> }
+  /** Writes down how far the logs are durable: recovery believes in the holes that cleaning leaves only below that. */
+  readonly recordDurable?: () => Promise<void>
   readonly onEvent: (level: 'info' | 'warn' | 'error', event: CleanerEvent, data: object) => void
 }
 
@@ -146,6 +148,7 @@ export class Cleaner {
     const startedMs = clock.monotonicMs()
     this.#current = log
     try {
+      await this.#o.recordDurable?.()
       const map = new OffsetMap(settings.dedupeBufferBytes, settings.dedupeBufferLoadFactor)
       const result: CleanResult = await cleanLog(log, range, {
         map,

@@ -40,6 +40,10 @@ export class Housekeeping {
         get: name => files.cleanerPointOf(name),
         record: (log, offset) => files.recordCleanerPoint(log, offset, logs())
       },
+      recordDurable: async () => {
+        await files.writeSyncedEnds(logs())
+        await files.writeRecoveryPoints(logs())
+      },
       onEvent
     })
     const task = (intervalMs: () => number, work: () => Promise<void>) =>

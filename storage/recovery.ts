@@ -1,5 +1,5 @@
 // How a log comes back (LogLoader.java). After a clean stop nothing is read but names, sizes, epochs and one producer
-// snapshot. After a crash every batch behind the recovery point is walked and checked; indexes, epochs and producer
+// snapshot; of an empty log not even those. After a crash every batch behind the recovery point is walked and checked; indexes, epochs and producer
 // state are made anew from there. The first bad batch ends the log: above the recorded synced end it is a torn tail and is
 // cut off; below it the log is corrupt, is not opened, and nothing is changed. What was walked is synced before it counts.
 import path from 'node:path'
@@ -16,6 +16,9 @@ import { Segment } from './segment.ts'
 import { deleteSegmentFiles, rewriteSegment, syncSegment } from './segment-files.ts'
 import { walkSegment } from './walk.ts'
 
+/** Walked again at the next start rather than written down at this one: with a thousand partitions, a thousand times. */
+const CHEAP_TO_WALK_BYTES = 256 * 1024
+
 export interface Recovered {
   readonly segments: Segment[]
   readonly logStartOffset: Offset
@@ -26,6 +29,10 @@ export interface Recovered {
   readonly recoveryPoint: Offset
   /** False: nothing was read, everything was as the clean stop left it. */
   readonly wasWalked: boolean
+  /** The disk may not have every name of the directory yet: nothing new counts before that is synced. */
+  readonly isDirectoryDirty: boolean
+  /** So much was walked, or changed, that the next start should not have to do it again. */
+  readonly needsCheckpoint: boolean
   /** Bytes cut off as a torn tail. */
   readonly truncatedBytes: number
 }
@@ -56,6 +63,10 @@ class Recovery {
   /** False: the batches must tell, all of them. */
   #hasEpochs = false
   #wasWalked = false
+  #isDirectoryDirty = false
+  #walkedBytes = 0
+  /** More was done than the walk of one sound segment. */
+  #isChanged = false
   #truncatedBytes = 0
 
   constructor(o: LogOptions, names: string[]) {
@@ -82,7 +93,7 @@ class Recovery {
       this.#checkEnd(logStartOffset)
       return await this.#begin(logStartOffset)
     }
-    const endOffset = (await this.#endOfCleanLog()) ?? (await this.#walk())
+    const endOffset = (await this.#endOfCleanLog()) ?? (await this.#endOfEmptyLog()) ?? (await this.#walk())
     if (endOffset < logStartOffset) return await this.#begin(logStartOffset)
     return this.#result(endOffset)
   }
@@ -103,6 +114,8 @@ class Recovery {
       snapshots: this.#snapshots,
       recoveryPoint: Math.min(this.#o.recoveryPoint, endOffset),
       wasWalked: this.#wasWalked,
+      isDirectoryDirty: this.#isDirectoryDirty,
+      needsCheckpoint: this.#wasWalked && (this.#isChanged || this.#walkedBytes > CHEAP_TO_WALK_BYTES),
       truncatedBytes: this.#truncatedBytes
     }
   }
@@ -122,6 +135,7 @@ class Recovery {
   }
 
   async #loadEpochs(): Promise<void> {
+    if (!this.#names.has(EPOCHS_FILE)) return
     const bytes = await this.#o.files.readFile(path.join(this.#o.directory, EPOCHS_FILE))
     try {
       if (bytes) this.#epochs = LeaderEpochs.parse(bytes.toString('latin1'))
@@ -142,7 +156,8 @@ class Recovery {
     const segment = new Segment(files, directory, offset, size)
     segment.resetIndexes()
     files.close(files.open(segment.file.path, 'create'))
-    await files.syncDirectory(directory)
+    if (this.#segments.length > 0) await files.syncDirectory(directory)
+    else this.#isDirectoryDirty = true
     this.#segments = [segment]
     return this.#result(offset)
   }
@@ -156,6 +171,20 @@ class Recovery {
     if (this.#segments.some(segment => !this.#hasIndexes(segment))) return null
     if (recoveryPoint < (this.#o.syncedEnd ?? 0)) return null
     return (await this.#loadProducers(recoveryPoint)) ? recoveryPoint : null
+  }
+
+  /** One segment without a byte: nothing is there that could be torn, whatever way the last life ended. */
+  async #endOfEmptyLog(): Promise<Offset | null> {
+    const [only, second] = this.#segments as [Segment, Segment?]
+    if (second || only.sizeInBytes > 0 || this.#o.isSuspect) return null
+    const end = only.baseOffset
+    this.#checkEnd(end)
+    this.#epochs.truncateFromEnd(end)
+    await this.#snapshots.deleteAbove(end)
+    if (this.#snapshots.offsets.includes(end)) await this.#loadProducers(end)
+    if (this.#names.has(fileName(end, 'index')) || this.#names.has(fileName(end, 'timeindex'))) only.resetIndexes()
+    this.#isDirectoryDirty = true
+    return end
   }
 
   #hasIndexes(segment: Segment): boolean {
@@ -205,6 +234,7 @@ class Recovery {
         segment,
         this.#hasIndexes(segment) ? from : segment.baseOffset,
         (buffer, at, last) => {
+          this.#walkedBytes += sizeInBytes(buffer, at)
           if (last < from) return
           this.#epochs.assign(partitionLeaderEpoch(buffer, at), baseOffset(buffer, at))
           this.#producers.update(buffer, at)
@@ -214,8 +244,8 @@ class Recovery {
       if (segment.sizeInBytes < fileSize) cuts.set(segment, fileSize)
     }
     this.#checkEnd(end)
-    if (cuts.size === 0 && count === this.#segments.length && this.#isWrittenDown(from, end))
-      return await this.#leave(end)
+    if (cuts.size === 0 && count === this.#segments.length && this.#isWrittenDown(from, end)) return this.#leave(end)
+    this.#isChanged = cuts.size > 0 || count < this.#segments.length || count > start + 1
     await this.#cut(count, cuts)
     await this.#snapshots.deleteAbove(from)
     for (const snapshot of atRoll) await this.#snapshots.write(snapshot.offset, snapshot.bytes, false)
@@ -231,9 +261,10 @@ class Recovery {
   }
 
   /** A file that was new when the last life ended may still be missing in the directory that the disk has. */
-  async #leave(end: Offset): Promise<Offset> {
+  #leave(end: Offset): Offset {
     this.#wasWalked = false
-    await this.#o.files.syncDirectory(this.#o.directory)
+    this.#isDirectoryDirty = true
+    this.letGo()
     return end
   }
 
@@ -250,12 +281,13 @@ class Recovery {
   }
 
   /** Where a segment begins at the very offset that the one before ended at, that one was whole, whatever lies behind
-   *  its batches (zeros of a preallocated file). Compaction leaves holes between segments, but cleans only what lies below
-   *  the recovery point: a hole behind it is a torn end. Only of a log that Kafka wrote, which has no recorded synced
-   *  end, are holes believed. */
+   *  its batches (zeros of a preallocated file). Compaction leaves holes between segments, but cleans only what is recorded
+   *  as durable: a hole behind that is a torn end. Of a log that Kafka wrote, which has no recorded synced end, holes are
+   *  believed as Kafka believes them. */
   #mayHaveHole(base: Offset, end: Offset, cuts: Map<Segment, number>): boolean {
     if (base < end || cuts.size > 0) return false
-    return base <= this.#o.recoveryPoint || (this.#o.syncedEnd === undefined && this.#o.config.compacts)
+    const { recoveryPoint, syncedEnd = Number.POSITIVE_INFINITY, config } = this.#o
+    return base <= recoveryPoint || (config.compacts && base <= syncedEnd)
   }
 
   #checkEnd(end: Offset): void {
@@ -281,13 +313,15 @@ class Recovery {
     }
   }
 
-  /** Everything that was walked becomes durable, and its entries in the directory. */
+  /** Every file that was walked becomes durable, and the entries of the directory. Indexes, epochs and producers follow
+   *  with the next checkpoint: until then the recovery point stays below what was walked. */
   async #settle(walked: Segment[]): Promise<void> {
+    const { files, directory, isSuspect } = this.#o
     for (const segment of walked) {
       if (segment !== this.#segments[this.#segments.length - 1]) segment.seal()
-      if (this.#o.isSuspect) await rewriteSegment(this.#o, segment)
-      await syncSegment(this.#o, segment)
+      if (isSuspect) await rewriteSegment(this.#o, segment)
     }
-    await this.#o.files.syncDirectory(this.#o.directory)
+    await Promise.all([...walked.map(segment => syncSegment(this.#o, segment)), files.syncDirectory(directory)])
+    this.letGo()
   }
 }

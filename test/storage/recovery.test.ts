@@ -169,6 +169,29 @@ test('a hole between segments ends the log before it', async t => {
   t.equal(log.segments.active.baseOffset, first?.baseOffset)
 })
 
+test('a hole that compaction may have left is believed where everything was synced', async t => {
+  for (const [compacts, syncedEnd, end] of [
+    [true, 40, 40],
+    [true, undefined, 40],
+    [true, 5, 0],
+    [false, 40, -1]
+  ] as const) {
+    const around = await written()
+    const [, second] = [...around.log.segments]
+    await around.files.unlink(second?.file.path ?? '')
+    const { syncedEnd: _, ...options } = around.options
+    const opening = Log.open({
+      ...options,
+      openFiles: new OpenFiles(around.files),
+      recoveryPoint: 0,
+      config: { ...small, compacts },
+      ...(syncedEnd === undefined ? {} : { syncedEnd })
+    })
+    if (end < 0) await t.rejects(opening, { code: 'ERR_LOG_CORRUPT' })
+    else t.equal((await opening).logEndOffset, end === 0 ? second?.baseOffset : end)
+  }
+})
+
 test('missing or broken indexes are made anew, alike', async t => {
   const around = await written()
   const recoveryPoint = await around.log.close()
