@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { checkSharing } from './java-members.ts'
 import { callOf, javaSettings, lines, noTools, produce } from './java-tools.ts'
 import { end } from './process.ts'
 import type { Checks, Suite, Target } from './suite.ts'
@@ -26,6 +27,7 @@ export const javaGroups: Suite = {
     await checkResets({ target, tools, checks, topic, group, middleMs })
     await checkResetFiles({ target, tools, checks, topic, group, middleMs })
     await checkMembers(target, tools, checks)
+    await checkSharing(target, tools, checks)
     await checkDeletes({ target, tools, checks, topic, group, middleMs })
   }
 }
