@@ -69,7 +69,7 @@ test('page-cache publishes what is written, and syncs when flush.messages or flu
   t.equal(clock.timerCount, 1)
   clock.advance(1000)
   await new Promise(setImmediate)
-  t.equal(syncs, 1)
+  t.equal(syncs, 2, 'the file, and the directory that it is new in')
   t.equal(log.durableEndOffset, 1)
   t.equal(clock.timerCount, 0, 'no timer where there is nothing to flush')
   log.appendAsLeader(batchOf({ count: 3 }), client)
