@@ -49,6 +49,11 @@ export class GroupCoordinator {
     return partitionFor(groupId, Math.max(1, this.#parts.numPartitions()))
   }
 
+  /** Whether this broker has the group, or is loading it. */
+  isCoordinatorOf(groupId: string): boolean {
+    return this.#shards.has(this.partitionOf(groupId))
+  }
+
   /** This broker leads the partition now: its groups are loaded. Resolves when they answer, or cannot. */
   electPartition(index: number, log: CoordinatorLog): Promise<void> {
     this.resignPartition(index)

@@ -38,6 +38,11 @@ async function find(key: string, keyType: number, context: RequestContext, servi
   if (!services.metadata.image.topicsByName.has(OFFSETS_TOPIC)) await services.controller.autoCreate([OFFSETS_TOPIC])
   const topic = services.metadata.image.topicsByName.get(OFFSETS_TOPIC)
   const leader = topic?.partitions[services.groups.partitionOf(key)]?.leader
+  // Named only when it will answer: librdkafka gives NOT_COORDINATOR of a commit's reading to the application. Another
+  // request may have made the topic a moment ago, and its logs are still being opened.
+  const isHere = leader === services.nodeId
+  if (isHere && !services.groups.isCoordinatorOf(key)) await services.partitions.settled()
+  if (isHere && !services.groups.isCoordinatorOf(key)) return none(ErrorCode.COORDINATOR_NOT_AVAILABLE)
   const endpoint = leader === undefined ? null : endpointOf(leader, context, services)
   if (!endpoint) return none(ErrorCode.COORDINATOR_NOT_AVAILABLE)
   const { nodeId, host, port } = endpoint

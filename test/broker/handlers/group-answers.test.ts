@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { test } from 'tap'
 import { type Connection, connect } from '../../../clients/connection.ts'
+import { ErrorCode } from '../../../protocol/errors.ts'
 import { deleteGroups } from '../../../protocol/messages/delete-groups.ts'
 import { describeGroups } from '../../../protocol/messages/describe-groups.ts'
 import { findCoordinator } from '../../../protocol/messages/find-coordinator.ts'
@@ -173,4 +174,22 @@ test('groups answer as Kafka does', async t => {
     )
   }
   await conversation.close()
+})
+
+test('who asks while __consumer_offsets is made is sent to a coordinator that answers', async t => {
+  const world = await worldOf(t, 'offsets.topic.num.partitions=20')
+  const clients = await Promise.all(Array.from({ length: 8 }, () => world.connect()))
+  const answers = await Promise.all(
+    clients.map(async (client, i) => {
+      // One after the other, at whatever stage the topic is by then.
+      for (let turn = 0; turn < i * 3; turn++) await new Promise(resolve => setImmediate(resolve))
+      const { coordinators } = await client.send(findCoordinator, 4, { coordinatorKeys: [`group-${i}`] })
+      const found = coordinators[0]?.errorCode
+      if (found !== ErrorCode.NONE) return found
+      const { groups } = await client.send(offsetFetch, 8, { groups: [{ groupId: `group-${i}`, topics: null }] })
+      return groups[0]?.errorCode
+    })
+  )
+  const mayBe: (number | undefined)[] = [ErrorCode.NONE, ErrorCode.COORDINATOR_LOAD_IN_PROGRESS]
+  for (const answer of answers) t.ok(mayBe.includes(answer), `error code ${answer}`)
 })
