@@ -13,6 +13,7 @@ import { Deletions } from './deletions.ts'
 import { DiskSpace } from './disk-space.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Log, type LogFailure, type SharedStorage } from './log.ts'
+import { isWrittenDown } from './log-checkpoint.ts'
 import type { LogConfig } from './log-config.ts'
 import { type LogDirectory, markCleanShutdown, openLogDirectory, takeCleanShutdown } from './log-directory.ts'
 import { OpenFiles } from './open-files.ts'
@@ -52,7 +53,7 @@ export class Catalog {
   readonly #refused = new Map<string, unknown>()
   /** Work on one name goes one after the other. */
   readonly #turns = new Turns()
-  readonly #slots = new Slots(AT_ONCE)
+  readonly #slots: Slots
   /** When the last failed read of a log was told. */
   readonly #readFailures = new Map<string, number>()
   #lost: MoldauError | null = null
@@ -97,6 +98,7 @@ export class Catalog {
     const { files, clock, random, policy, settings } = o
     const { home, suspects } = found
     this.#o = o
+    this.#slots = new Slots(AT_ONCE, clock)
     this.#home = home
     this.#suspects = suspects
     this.#files = found.checkpoints
@@ -386,12 +388,6 @@ export class Catalog {
     if (this.#lost !== null) throw new MoldauError('ERR_LOG_OFFLINE', this.#lost.message, { cause: this.#lost })
     if (this.#isClosing) throw new MoldauError('ERR_CLOSED', 'the log directory is closing')
   }
-}
-
-/** Nothing came since the last checkpoint. An epoch that began at the very end is not in the file then; the next leader's
- *  epoch begins there too and takes its place (LeaderEpochFileCache.assign). */
-function isWrittenDown(log: Log): boolean {
-  return !log.isOffline && log.recoveryPoint === log.logEndOffset && log.snapshots.offsets.includes(log.logEndOffset)
 }
 
 function asFailure(error: unknown): MoldauError {

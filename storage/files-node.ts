@@ -3,7 +3,10 @@
 // (UV_THREADPOOL_SIZE, set before by the command line).
 import fs from 'node:fs'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { type DiskUsage, type FileStat, type Files, type OpenMode, storageFailure } from './files.ts'
+
+const fsync = promisify(fs.fsync)
 
 /** writev(2) takes at most this many buffers (IOV_MAX on Linux). */
 const BUFFERS_MAX = 1024
@@ -26,6 +29,8 @@ export class NodeFiles implements Files {
   /** Data syncs that wait for a thread, first come first served; `#waitingFrom` is the head. */
   #waiting: WaitingSync[] = []
   #waitingFrom = 0
+  /** For what is told about a failure: as it was called when it was opened. */
+  readonly #paths = new Map<number, string>()
 
   constructor(threadPoolSize = Number(process.env.UV_THREADPOOL_SIZE) || 4) {
     this.#syncsMax = Math.max(1, threadPoolSize - 2)
@@ -33,7 +38,9 @@ export class NodeFiles implements Files {
 
   open(file: string, mode: OpenMode): number {
     try {
-      return fs.openSync(file, FLAGS[mode], 0o644)
+      const fd = fs.openSync(file, FLAGS[mode], 0o644)
+      this.#paths.set(fd, file)
+      return fd
     } catch (error) {
       throw storageFailure('open', file, error)
     }
@@ -41,6 +48,7 @@ export class NodeFiles implements Files {
 
   close(fd: number): void {
     // Nothing depends on close: durability comes from fdatasync alone.
+    this.#paths.delete(fd)
     fs.close(fd, () => {})
   }
 
@@ -51,7 +59,7 @@ export class NodeFiles implements Files {
         position = writeAll(fd, some, position)
       }
     } catch (error) {
-      throw storageFailure('write', `file ${fd}`, error)
+      throw this.#failure('write', fd, error)
     }
   }
 
@@ -65,7 +73,7 @@ export class NodeFiles implements Files {
       }
       return count
     } catch (error) {
-      throw storageFailure('read', `file ${fd}`, error)
+      throw this.#failure('read', fd, error)
     }
   }
 
@@ -74,7 +82,7 @@ export class NodeFiles implements Files {
       let count = 0
       const more = () => {
         fs.read(fd, buffer, count, buffer.length - count, position + count, (error, read) => {
-          if (error) return reject(storageFailure('read', `file ${fd}`, error))
+          if (error) return reject(this.#failure('read', fd, error))
           count += read
           if (read === 0 || count === buffer.length) resolve(count)
           else more()
@@ -89,14 +97,14 @@ export class NodeFiles implements Files {
     try {
       fs.ftruncateSync(fd, sizeInBytes)
     } catch (error) {
-      throw storageFailure('truncate', `file ${fd}`, error)
+      throw this.#failure('truncate', fd, error)
     }
   }
 
   fdatasync(fd: number, urgent = false): Promise<void> {
     return new Promise((resolve, reject) => {
       if (urgent) {
-        fs.fdatasync(fd, error => (error ? reject(storageFailure('sync', `file ${fd}`, error)) : resolve()))
+        fs.fdatasync(fd, error => (error ? reject(this.#failure('sync', fd, error)) : resolve()))
       } else if (this.#syncs < this.#syncsMax) this.#startSync({ fd, resolve, reject })
       else this.#waiting.push({ fd, resolve, reject })
     })
@@ -107,7 +115,7 @@ export class NodeFiles implements Files {
     fs.fdatasync(sync.fd, error => {
       this.#syncs--
       this.#startWaiting()
-      if (error) sync.reject(storageFailure('sync', `file ${sync.fd}`, error))
+      if (error) sync.reject(this.#failure('sync', sync.fd, error))
       else sync.resolve()
     })
   }
@@ -121,6 +129,10 @@ export class NodeFiles implements Files {
       this.#waitingFrom = 0
     }
     this.#startSync(next)
+  }
+
+  #failure(operation: string, fd: number, cause: unknown): Error {
+    return storageFailure(operation, this.#paths.get(fd) ?? `file ${fd}`, cause)
   }
 
   rename(from: string, to: string): void {
@@ -148,27 +160,28 @@ export class NodeFiles implements Files {
     }
   }
 
+  // A start asks these five times for every log. Four trips to the thread pool for a file of 50 bytes cost ten times
+  // what the system calls do, so these are done at once; whoever opens many logs gives the loop its turns (catalog.ts).
+
   async readFile(file: string): Promise<Buffer | null> {
-    try {
-      return await fs.promises.readFile(file)
-    } catch (error) {
-      if (isMissing(error)) return null
-      throw storageFailure('read', file, error)
-    }
+    return this.readFileSync(file)
   }
 
   async stat(file: string): Promise<FileStat | null> {
     try {
-      const stat = await fs.promises.stat(file)
-      return { sizeInBytes: stat.size, modifiedMs: stat.mtimeMs, isDirectory: stat.isDirectory() }
+      const stat = fs.statSync(file, { throwIfNoEntry: false })
+      return stat ? { sizeInBytes: stat.size, modifiedMs: stat.mtimeMs, isDirectory: stat.isDirectory() } : null
     } catch (error) {
-      if (isMissing(error)) return null
       throw storageFailure('stat', file, error)
     }
   }
 
-  readdir(directory: string): Promise<string[]> {
-    return attempt('list', directory, fs.promises.readdir(directory))
+  async readdir(directory: string): Promise<string[]> {
+    try {
+      return fs.readdirSync(directory)
+    } catch (error) {
+      throw storageFailure('list', directory, error)
+    }
   }
 
   async mkdir(directory: string): Promise<void> {
@@ -184,11 +197,11 @@ export class NodeFiles implements Files {
   }
 
   async syncDirectory(directory: string): Promise<void> {
-    const handle = await attempt('open', directory, fs.promises.open(directory, 'r'))
+    const fd = this.open(directory, 'read')
     try {
-      await attempt('sync', directory, handle.sync())
+      await attempt('sync', directory, fsync(fd))
     } finally {
-      await handle.close()
+      this.close(fd)
     }
   }
 

@@ -90,3 +90,13 @@ function writeIndexes(log: Log): Segment[] {
   }
   return written
 }
+
+/** Nothing came since the last checkpoint, or ever. An epoch that began at the very end is not in the file then; the next
+ *  leader's epoch begins there too and takes its place (LeaderEpochFileCache.assign). */
+export function isWrittenDown(log: Log): boolean {
+  if (log.isOffline || log.recoveryPoint !== log.logEndOffset) return false
+  // Zeros of a preallocated file: closing takes them off.
+  const { active } = log.segments
+  if (log.options.files.sizeOf(active.file.path) !== active.sizeInBytes) return false
+  return log.snapshots.offsets.includes(log.logEndOffset) || (log.sizeInBytes === 0 && log.logEndOffset === 0)
+}

@@ -56,8 +56,9 @@ export class Log {
 
   /** Throws ERR_LOG_CORRUPT, with nothing changed on the disk, when the log ends below what is known to be synced. */
   static async open(o: LogOptions): Promise<Log> {
-    const log = new Log(o, await recover(o))
-    if (log.wasWalked) await log.checkpoint()
+    const recovered = await recover(o)
+    const log = new Log(o, recovered)
+    if (recovered.needsCheckpoint) await log.checkpoint()
     return log
   }
 
@@ -96,6 +97,7 @@ export class Log {
       },
       recovered.endOffset
     )
+    if (recovered.isDirectoryDirty) this.writer.created()
   }
 
   get directory(): string {
@@ -375,6 +377,7 @@ export class Log {
   async remove(renamed: string): Promise<void> {
     this.options.files.rename(this.#directory, renamed)
     this.#directory = renamed
+    this.snapshots.moveTo(renamed)
     for (const segment of this.segments) segment.moveTo(renamed)
     await this.discard()
   }

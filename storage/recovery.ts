@@ -1,10 +1,11 @@
 // How a log comes back (LogLoader.java). After a clean stop nothing is read but names, sizes, epochs and one producer
-// snapshot; of an empty log not even those. After a crash every batch behind the recovery point is walked and checked; indexes, epochs and producer
-// state are made anew from there. The first bad batch ends the log: above the recorded synced end it is a torn tail and is
-// cut off; below it the log is corrupt, is not opened, and nothing is changed. What was walked is synced before it counts.
+// snapshot; of an empty log not even those. After a crash every batch behind the recovery point is walked and checked;
+// indexes, epochs and producer state are made anew from there. The first bad batch ends the log: above the recorded synced
+// end it is a torn tail and is cut off; below it the log is corrupt, is not opened, and nothing is changed. What was
+// walked is synced before it counts.
 import path from 'node:path'
 import { isFailure, MoldauError } from '../protocol/failure.ts'
-import { baseOffset, partitionLeaderEpoch } from '../protocol/records/batch.ts'
+import { baseOffset, partitionLeaderEpoch, sizeInBytes } from '../protocol/records/batch.ts'
 import type { Offset } from '../protocol/types.ts'
 import { LeaderEpochs } from './epochs.ts'
 import { EPOCHS_FILE, fileName, parseFileName } from './file-names.ts'
@@ -98,9 +99,12 @@ class Recovery {
     return this.#result(endOffset)
   }
 
-  /** No file stays open for a log that could not be opened. */
+  /** No file stays open, and nothing in memory that the files hold, for a log that nobody may ask for. */
   letGo(): void {
-    for (const segment of this.#segments) this.#o.openFiles.close(segment.file)
+    for (const segment of this.#segments) {
+      this.#o.openFiles.close(segment.file)
+      segment.unloadIndexes()
+    }
   }
 
   #result(endOffset: Offset): Recovered {
@@ -245,7 +249,7 @@ class Recovery {
     }
     this.#checkEnd(end)
     if (cuts.size === 0 && count === this.#segments.length && this.#isWrittenDown(from, end)) return this.#leave(end)
-    this.#isChanged = cuts.size > 0 || count < this.#segments.length || count > start + 1
+    this.#isChanged = this.#o.isSuspect === true || cuts.size > 0 || count < this.#segments.length || count > start + 1
     await this.#cut(count, cuts)
     await this.#snapshots.deleteAbove(from)
     for (const snapshot of atRoll) await this.#snapshots.write(snapshot.offset, snapshot.bytes, false)

@@ -13,16 +13,14 @@ interface SegmentFiles {
 
 const COPY_BYTES = 1024 * 1024
 
-/** The file and its indexes as they are in memory; the directory is the caller's part. */
+/** The file alone: indexes and directory are the caller's part. */
 export async function syncSegment(o: SegmentFiles, segment: Segment): Promise<void> {
-  segment.writeIndexes()
   const fd = o.openFiles.pin(segment.file)
   try {
     await o.files.fdatasync(fd)
   } finally {
     o.openFiles.unpin(segment.file)
   }
-  await segment.syncIndexes(false)
 }
 
 /** After a failed sync the pages of a file may be clean and lost, and no later sync would write them: its bytes go to

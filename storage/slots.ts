@@ -1,24 +1,47 @@
 // The order of asynchronous work: so many pieces at a time (Slots), or one after the other for one name (Turns).
+import type { StorageClock } from './storage-clock.ts'
 
-/** So many pieces of work at a time, the rest in the order of their coming. */
+/** Pieces of work that begin in one turn of the event loop may take so long of it. */
+const TURN_MS = 10
+
+/** So many pieces of work at a time, the rest in the order of their coming. Pieces that never wait for anything leave the
+ *  event loop to others after a while all the same. */
 export class Slots {
   #free: number
   readonly #waiting: (() => void)[] = []
+  readonly #clock: StorageClock
+  #turnBeganMs: number | null = null
+  #nextTurn: Promise<void> = Promise.resolve()
 
-  constructor(count: number) {
+  constructor(count: number, clock: StorageClock) {
     this.#free = count
+    this.#clock = clock
   }
 
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--
     else await new Promise<void>(resolve => this.#waiting.push(resolve))
     try {
+      while (this.#isTurnOver()) await this.#nextTurn
       return await work()
     } finally {
       const next = this.#waiting.shift()
       if (next) next()
       else this.#free++
     }
+  }
+
+  #isTurnOver(): boolean {
+    const nowMs = this.#clock.monotonicMs()
+    if (this.#turnBeganMs !== null) return nowMs - this.#turnBeganMs > TURN_MS
+    this.#turnBeganMs = nowMs
+    this.#nextTurn = new Promise(resolve => {
+      this.#clock.endOfTurn(() => {
+        this.#turnBeganMs = null
+        resolve()
+      })
+    })
+    return false
   }
 }
 
