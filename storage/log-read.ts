@@ -26,10 +26,12 @@ export async function readFromDisk(disk: ReadFrom, from: Offset, o: ReadOptions)
   for (;;) {
     const segment = disk.segments.at(index)
     if (!segment) return { records: [], sizeInBytes: 0, endOffset: from }
+    const next = disk.segments.at(index + 1)?.baseOffset
     const result = await readSegment(disk, segment, from, o)
     if (result) return result
-    // The list may have changed while the disk was asked: find this segment's place again.
-    index = disk.segments.floorIndex(segment.baseOffset) + 1
+    if (next === undefined) return { records: [], sizeInBytes: 0, endOffset: from }
+    // The list may have changed while the disk was asked: what came next may have been joined to what was before.
+    index = Math.max(0, disk.segments.floorIndex(next))
   }
 }
 

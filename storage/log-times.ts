@@ -21,12 +21,19 @@ export async function findByTimestamp(
   timestamp: TimestampMs,
   from: Offset
 ): Promise<TimestampOffset | null> {
-  for (const segment of [...disk.segments]) {
-    if (segment.sizeInBytes === 0 || segment.maxTimestamp < timestamp) continue
-    const found = await findInSegment(disk, segment, timestamp, from)
-    if (found) return found
+  let start = from
+  let segment = disk.segments.first
+  for (;;) {
+    const next = disk.segments.at(disk.segments.indexOf(segment) + 1)?.baseOffset
+    if (segment.sizeInBytes > 0 && segment.maxTimestamp >= timestamp) {
+      const found = await findInSegment(disk, segment, timestamp, start)
+      if (found) return found
+    }
+    if (next === undefined) return null
+    // The list may have changed while the disk was asked: retention takes segments away, compaction joins them.
+    start = Math.max(start, next)
+    segment = disk.segments.at(Math.max(0, disk.segments.floorIndex(next))) as Segment
   }
-  return null
 }
 
 /** The first record that has the largest timestamp of the log. */

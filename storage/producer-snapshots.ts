@@ -7,7 +7,7 @@ import type { Files } from './files.ts'
 
 export class ProducerSnapshots {
   readonly #files: Files
-  readonly #directory: () => string
+  #directory: () => string
   /** Sorted. */
   #offsets: Offset[]
 
@@ -15,6 +15,11 @@ export class ProducerSnapshots {
     this.#files = files
     this.#directory = directory
     this.#offsets = [...offsets].sort((a, b) => a - b)
+  }
+
+  /** The log's directory was renamed: the next log of the old name must not find what is written from here on. */
+  moveTo(directory: string): void {
+    this.#directory = () => directory
   }
 
   get offsets(): readonly Offset[] {
