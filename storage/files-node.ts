@@ -185,7 +185,7 @@ export class NodeFiles implements Files {
   }
 
   async mkdir(directory: string): Promise<void> {
-    await attempt('create', directory, fs.promises.mkdir(directory, { recursive: true }))
+    await attempt('create', directory, makeDirectory(directory))
   }
 
   unlink(file: string): Promise<void> {
@@ -283,5 +283,19 @@ export function removeEntries(directory: string, doomed: (name: string) => boole
     }
   } catch (error) {
     throw storageFailure('delete', directory, error)
+  }
+}
+
+/** With its parents. Not by `recursive`: that never returns where a parent exists and yet takes no directory (/proc). */
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await fs.promises.mkdir(directory)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && fs.statSync(directory).isDirectory()) return
+    const parent = path.dirname(directory)
+    if (code !== 'ENOENT' || fs.existsSync(parent)) throw error
+    await makeDirectory(parent)
+    await makeDirectory(directory)
   }
 }

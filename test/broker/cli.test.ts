@@ -148,6 +148,11 @@ test('a data directory in use, or of another node, and a port in use', async t =
     code: 1,
     err: /^moldau: .*not-a-directory.*\n$/m
   })
+  // Where a directory's parent exists and yet takes none.
+  t.match(await run(['start', ...LOCAL, '--set', 'log.dirs=/proc/moldau'], directory).ended, {
+    code: 1,
+    err: /^moldau: .*\n$/m
+  })
 })
 
 test('a taken http port is one warning, and no reason to stop', async t => {
