@@ -18,7 +18,7 @@ import type { GroupCoordinator } from './groups/coordinator.ts'
 import { coordinateGroups } from './groups-setup.ts'
 import { HANDLERS } from './handlers/index.ts'
 import type { Logger } from './log.ts'
-import type { OnFrame } from './net/connection.ts'
+import { type OnFrame, Turn } from './net/connection.ts'
 import { Dispatch } from './net/dispatch.ts'
 import { Listeners } from './net/listener.ts'
 import { Partitions } from './partitions.ts'
@@ -83,7 +83,10 @@ class Gate {
   readonly onFrame: OnFrame = (frame, connection) =>
     this.#dispatch
       ? this.#dispatch.handle(frame, connection)
-      : this.#opening.then(dispatch => dispatch.handle(frame, connection))
+      : this.#opening.then(dispatch => {
+          const reply = dispatch.handle(frame, connection)
+          return reply instanceof Turn ? reply.begin() : reply
+        })
 }
 
 function openListeners({ config, clock, log }: Parts, gate: Gate): Listeners {

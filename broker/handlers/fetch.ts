@@ -36,7 +36,9 @@ interface Work {
   readonly maxBytes: number
 }
 
-export const onFetch = handler(fetch, async (request, context, services) => {
+export const onFetch = handler(fetch, answer, true)
+
+async function answer(request: Request, context: RequestContext, services: Services): Promise<Reply<typeof fetch>> {
   const session = openSession(request, context, services)
   if ('errorCode' in session) return { errorCode: session.errorCode }
   const maxBytes = Math.min(request.maxBytes, services.config.get('fetch.max.bytes'))
@@ -48,7 +50,7 @@ export const onFetch = handler(fetch, async (request, context, services) => {
     if (isEnough(work, results) || waitMs <= 0 || context.signal.aborted) return respond(work, session, results)
     await moved(work, results, waitMs)
   }
-})
+}
 
 function openSession(
   request: Request,

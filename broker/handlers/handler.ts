@@ -30,13 +30,16 @@ export type Reply<A extends Api> = ResponseDraft<A> | null
 
 export interface Handler<A extends Api = Api> {
   readonly api: A
+  /** Its reply may be large: a connection has one of these at work at a time. */
+  readonly isBulky: boolean
   handle(request: RequestOf<A>, context: RequestContext, services: Services): Reply<A> | Promise<Reply<A>>
 }
 
 /** Null as a reply means: send nothing (Produce with acks=0). A thrown MoldauError is mapped to a code by dispatch. */
 export function handler<A extends Api>(
   api: A,
-  handle: (request: RequestOf<A>, context: RequestContext, services: Services) => Reply<A> | Promise<Reply<A>>
+  handle: (request: RequestOf<A>, context: RequestContext, services: Services) => Reply<A> | Promise<Reply<A>>,
+  isBulky = false
 ): Handler<A> {
-  return { api, handle }
+  return { api, isBulky, handle }
 }

@@ -12,6 +12,7 @@ interface Slot {
   failure: Error | null
   /** Size of the request, which is in memory until it is answered. */
   readonly bytes: number
+  readonly isTurn: boolean
 }
 
 /** What one connection may have in work before it is no longer read from. */
@@ -23,10 +24,19 @@ const JOIN_BELOW_BYTES = 64 * 1024
 
 /** What to do with a frame: bytes of the reply, null for none, or a promise of them. A failure ends the connection, behind
  *  the replies to the requests before. */
-export type OnFrame = (
-  frame: Buffer,
-  connection: Connection
-) => readonly Buffer[] | null | Promise<readonly Buffer[] | null>
+export type OnFrame = (frame: Buffer, connection: Connection) => Reply | Promise<Reply> | Turn
+
+export type Reply = readonly Buffer[] | null
+
+/** Work whose reply may be large (Fetch). It is begun when that of the one before has left, and while the peer takes what
+ *  it is sent: who asks for much at a time, and does not read, must not fill the memory. */
+export class Turn {
+  readonly begin: () => Reply | Promise<Reply>
+
+  constructor(begin: () => Reply | Promise<Reply>) {
+    this.begin = begin
+  }
+}
 
 export interface ConnectionOptions {
   readonly id: number
@@ -54,6 +64,9 @@ export class Connection {
   readonly #abort = new AbortController()
   #slots: Slot[] = []
   #pendingBytes = 0
+  /** Those that wait, in order; whether one is at work. */
+  #turns: { readonly slot: Slot; readonly turn: Turn }[] = []
+  #isTurnTaken = false
   #ready: Buffer[] = []
   #readyBytes = 0
   #flushScheduled = false
@@ -160,7 +173,7 @@ export class Connection {
       }
     } catch (error) {
       // A frame that cannot be read: the requests before it still get their replies.
-      this.#slots.push({ done: true, buffers: null, failure: error as Error, bytes: 0 })
+      this.#slots.push({ done: true, buffers: null, failure: error as Error, bytes: 0, isTurn: false })
       this.#stopTaking()
       this.#releaseInOrder()
       return
@@ -170,18 +183,38 @@ export class Connection {
 
   #take(frame: Buffer): void {
     const reply = this.#options.onFrame(frame, this)
-    if (!(reply instanceof Promise)) {
+    const isTurn = reply instanceof Turn
+    if (!isTurn && !(reply instanceof Promise)) {
       if (this.#slots.length === 0) this.#queue(reply)
-      else this.#slots.push({ done: true, buffers: reply, failure: null, bytes: 0 })
+      else this.#slots.push({ done: true, buffers: reply, failure: null, bytes: 0, isTurn: false })
       return
     }
-    const slot: Slot = { done: false, buffers: null, failure: null, bytes: frame.length }
+    const slot: Slot = { done: false, buffers: null, failure: null, bytes: frame.length, isTurn }
     this.#slots.push(slot)
     this.#pendingBytes += slot.bytes
+    if (isTurn) {
+      this.#turns.push({ slot, turn: reply })
+      this.#nextTurn()
+    } else this.#await(slot, reply)
+  }
+
+  #await(slot: Slot, reply: Promise<Reply>): void {
     reply.then(
       buffers => this.#answered(slot, buffers, null),
       error => this.#answered(slot, null, error as Error)
     )
+  }
+
+  #nextTurn(): void {
+    if (this.#isTurnTaken || this.#unsentBytes >= MAX_UNSENT_BYTES) return
+    const next = this.#turns.shift()
+    if (next === undefined) return
+    this.#isTurnTaken = true
+    this.#await(next.slot, (async () => next.turn.begin())())
+  }
+
+  get #unsentBytes(): number {
+    return this.#socket.writableLength + this.#readyBytes
   }
 
   #answered(slot: Slot, buffers: readonly Buffer[] | null, failure: Error | null): void {
@@ -202,13 +235,16 @@ export class Connection {
         return
       }
       this.#queue(slot.buffers)
+      if (slot.isTurn) this.#isTurnTaken = false
     }
+    this.#nextTurn()
     if (this.#paused || this.#draining) this.#schedule()
   }
 
   #endWith(failure: Error): void {
     this.#failure ??= failure
     this.#slots = []
+    this.#turns = []
     this.#stopTaking()
     if (this.#ready.length > 0) this.#write()
     this.#socket.destroySoon()
@@ -233,7 +269,7 @@ export class Connection {
     return (
       this.#slots.length >= MAX_PENDING_REQUESTS ||
       this.#pendingBytes >= MAX_PENDING_BYTES ||
-      this.#socket.writableLength + this.#readyBytes >= MAX_UNSENT_BYTES
+      this.#unsentBytes >= MAX_UNSENT_BYTES
     )
   }
 
@@ -246,6 +282,7 @@ export class Connection {
   }
 
   #resumeIfPossible(): void {
+    this.#nextTurn()
     this.#work()
     this.#endIfDrained()
   }
@@ -261,6 +298,7 @@ export class Connection {
   }
 
   #onClose(): void {
+    this.#turns = []
     this.#abort.abort()
     this.#onDrained?.()
     this.#options.onClosed(this, this.#failure)

@@ -4,10 +4,10 @@
 import { ErrorCode, errorMessage } from '../../protocol/errors.ts'
 import { type FailureCode, isFailure, MoldauError } from '../../protocol/failure.ts'
 import { decodeRequest, encodeResponse, parseRequestHeader, type RequestHeader } from '../../protocol/frame.ts'
-import type { Api, Listener } from '../../protocol/schema.ts'
+import type { Api, Listener, RequestOf } from '../../protocol/schema.ts'
 import type { Handler, RequestContext } from '../handlers/handler.ts'
 import type { Services } from '../services.ts'
-import type { Connection } from './connection.ts'
+import { type Connection, type Reply, Turn } from './connection.ts'
 
 const API_VERSIONS = 18
 
@@ -50,7 +50,7 @@ export class Dispatch {
   }
 
   /** Throws (or rejects with) a MoldauError that ends the connection; every other outcome is a reply. */
-  handle(frame: Buffer, connection: Connection): readonly Buffer[] | null | Promise<readonly Buffer[] | null> {
+  handle(frame: Buffer, connection: Connection): Reply | Promise<Reply> | Turn {
     const header = headerOf(frame)
     const found = this.#handlers.get(header.apiKey)
     const listener = this.#controllerListeners.has(connection.listenerName) ? 'controller' : 'broker'
@@ -61,6 +61,16 @@ export class Dispatch {
     if (header.apiVersion < lowest || header.apiVersion > highest) return this.#refuseVersion(found.api, header)
     const request = decodeRequest(found.api, header.apiVersion, frame, header.position)
     const context = contextOf(header, connection, listener)
+    if (found.isBulky) return new Turn(() => this.#work(found, header, request, context))
+    return this.#work(found, header, request, context)
+  }
+
+  #work(
+    found: Handler,
+    header: RequestHeader,
+    request: RequestOf<Api>,
+    context: RequestContext
+  ): Reply | Promise<Reply> {
     let reply: ReturnType<Handler['handle']>
     try {
       reply = found.handle(request, context, this.#services)
