@@ -10,6 +10,8 @@ import {
   lastOffset,
   maxTimestamp,
   partitionLeaderEpoch,
+  setBaseOffset,
+  setPartitionLeaderEpoch,
   sizeInBytes
 } from '../../protocol/records/batch.ts'
 import type { Offset } from '../../protocol/types.ts'
@@ -182,7 +184,9 @@ class Life {
 
   async #step(log: Log): Promise<void> {
     const roll = this.#dice.below(100)
-    if (roll < 45) this.#append(log)
+    if (roll < 36) this.#append(log)
+    else if (roll < 40) this.#resend(log)
+    else if (roll < 45) this.#appendFetched(log)
     else if (roll < 60) this.#clock.endTurn()
     else if (roll < 75) await this.#completeOne()
     else if (roll < 80) await this.#settled(log.flush().catch(() => 0))
@@ -224,6 +228,42 @@ class Life {
     this.#batches.push({ ...kept, lastSequence })
   }
 
+  /** A producer that missed its answer sends its last batch again: the old offsets, and nothing is appended. */
+  #resend(log: Log): void {
+    const producerId = this.#dice.below(PRODUCERS)
+    const last = this.#batches.findLast(batch => batch.producerId === producerId)
+    if (!last || last.epoch !== this.#epoch || log.producers.get(producerId) === undefined) return
+    const again = Buffer.from(last.bytes)
+    setBaseOffset(again, 0, 0)
+    const end = log.logEndOffset
+    const result = log.appendAsLeader(again, { leaderEpoch: this.#epoch, origin: 'client', nowMs: this.#clock.ms })
+    assert.deepEqual(
+      { ...result, logAppendTimeMs: -1 },
+      { kind: 'duplicate', baseOffset: last.base, lastOffset: last.last, logAppendTimeMs: -1 }
+    )
+    assert.equal(log.logEndOffset, end)
+  }
+
+  /** A batch as a leader gave it, whose compaction may have left offsets out. */
+  #appendFetched(log: Log): void {
+    const count = 1 + this.#dice.below(3)
+    const batch = batchOf({ count, valueBytes: 1 + this.#dice.below(200), timestamp: this.#clock.ms })
+    const base = log.logEndOffset + (this.#dice.below(3) === 0 ? this.#dice.below(4) : 0)
+    setBaseOffset(batch, 0, base)
+    setPartitionLeaderEpoch(batch, 0, this.#epoch)
+    try {
+      log.appendAsFollower(batch, this.#epoch)
+    } catch (error) {
+      if (log.isOffline) return
+      throw error
+    }
+    this.story.batches++
+    const last = base + count - 1
+    const kept = { base, last, epoch: this.#epoch, bytes: Buffer.from(batch), producerId: -1, lastSequence: -1 }
+    this.#batches.push(kept)
+    assert.equal(log.logEndOffset, last + 1)
+  }
+
   async #checkpoint(log: Log): Promise<void> {
     const done = log.checkpoint().catch(() => -1)
     if (this.#dice.below(2) === 0) return
@@ -254,6 +294,7 @@ class Life {
   async #truncate(log: Log): Promise<void> {
     const span = log.logEndOffset - log.logStartOffset
     const to = log.logStartOffset + this.#dice.below(span + 1)
+    const before = log.logEndOffset
     this.#clock.endTurn()
     const cutting = log.truncateTo(to).catch(() => -1)
     if (!(await this.#happens(cutting, this.#dice.below(4) === 0 ? this.#dice.below(12) : Number.POSITIVE_INFINITY))) {
@@ -262,9 +303,9 @@ class Life {
     }
     const end = await cutting
     if (end < 0) return
-    const reached = this.#batches.find(batch => batch.last >= to)?.base ?? log.logEndOffset
-    const expected = Math.max(reached, log.logStartOffset)
-    assert.equal(end, expected, 'cut at the batch that reaches the offset')
+    const kept = this.#batches.findLast(batch => batch.last < to)
+    const expected = to >= before ? before : Math.max(kept ? kept.last + 1 : 0, log.logStartOffset)
+    assert.equal(end, expected, 'cut behind the last batch that does not reach the offset')
     this.#cutModel(end)
     this.#epoch++
     this.#sequences.fill(0)
@@ -377,12 +418,14 @@ class Life {
     for (const batch of this.#batches) if (!model.has(batch.epoch)) model.set(batch.epoch, batch.base)
     const inLog = this.#batches.filter(batch => batch.last >= this.#highestStart)
     const epochs = new Set(inLog.map(batch => batch.epoch))
+    // Below the first batch that is there an epoch's start is not remembered exactly.
+    const floor = Math.max(this.#highestStart, inLog[0]?.base ?? 0)
     const expected = [...model]
       .filter(([epoch]) => epochs.has(epoch))
-      .map(([epoch, startOffset]) => ({ epoch, startOffset: Math.max(startOffset, this.#highestStart) }))
+      .map(([epoch, startOffset]) => ({ epoch, startOffset: Math.max(startOffset, floor) }))
     const found = log.epochs.entries
       .filter(entry => epochs.has(entry.epoch))
-      .map(({ epoch, startOffset }) => ({ epoch, startOffset: Math.max(startOffset, this.#highestStart) }))
+      .map(({ epoch, startOffset }) => ({ epoch, startOffset: Math.max(startOffset, floor) }))
     assert.deepEqual(found, expected, 'leader epochs as the batches say')
   }
 
