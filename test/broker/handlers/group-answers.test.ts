@@ -155,6 +155,8 @@ test('groups answer as Kafka does', async t => {
     'group.initial.rebalance.delay.ms=0',
     'group.min.session.timeout.ms=1000',
     'group.max.size=4',
+    // Time passes here faster than a slow disk works.
+    'offsets.commit.timeout.ms=100000000',
     'offsets.topic.num.partitions=3'
   )
   const conversation = new Conversation(world)
