@@ -24,6 +24,11 @@ export class FrameReader {
     return this.#buffered
   }
 
+  /** In how many buffers those bytes lie. */
+  get pieces(): number {
+    return this.#chunks.length
+  }
+
   push(chunk: Buffer): void {
     if (chunk.length === 0) return
     this.#buffered += chunk.length

@@ -83,7 +83,8 @@ test('a time-out is an answer: REQUEST_TIMED_OUT, and the record may still appea
   const client = await world.connect()
   const release = world.holdSyncs()
   const waiting = send(client, 9, { ...askFor('t', [{ index: 0, records: batchOf() }]), timeoutMs: 0 })
-  await until(() => world.files.log.some(each => each.path.includes('/t-0/')), 'the batch is written')
+  const { partitions } = world.broker.services
+  await until(() => partitions.locate('t', null, 0).partition?.logEndOffset === 1, 'the batch is taken')
   world.clock.advance(900)
   t.ok(await isPending(waiting), 'a client in a hurry still gets the own sync')
   t.match(await world.passing(waiting, 5), [{ errorCode: ErrorCode.REQUEST_TIMED_OUT, baseOffset: -1 }])

@@ -61,3 +61,14 @@ test('a size outside of the limit ends the stream, with a word on what the peer 
   t.match(refusal(Buffer.from([0x16, 0x03, 0x01, 0x02])), /TLS/)
   t.equal(refusal(sized(100)), 'taken', 'the limit itself is fine')
 })
+
+test('a peer that sends byte by byte does not cost a buffer for each', async t => {
+  const reader = new FrameReader(1_000_000)
+  const stream = framed(Buffer.alloc(200_000, 'x'))
+  for (let at = 0; at < stream.length - 1; at++) reader.push(stream.subarray(at, at + 1))
+  t.equal(reader.next(), null)
+  t.equal(reader.bufferedBytes, stream.length - 1)
+  t.ok(reader.pieces < 20, `${reader.pieces} buffers`)
+  reader.push(stream.subarray(-1))
+  t.ok(reader.next()?.equals(stream.subarray(4)))
+})
