@@ -17,18 +17,20 @@ export const CLOSED = -1
 export class OpenFiles {
   readonly #files: Files
   readonly #limit: number
-  /** In the order of their last use. */
-  readonly #open = new Set<OpenFile>()
+  /** Open and not in use, in the order of their last use. */
+  readonly #idle = new Set<OpenFile>()
+  /** To be closed when the last pin is gone. */
   readonly #closing = new Set<OpenFile>()
+  #count = 0
 
-  constructor(files: Files, limit = 512) {
+  constructor(files: Files, limit = 2048) {
     assert(limit > 0)
     this.#files = files
     this.#limit = limit
   }
 
   get count(): number {
-    return this.#open.size
+    return this.#count
   }
 
   /** The descriptor, good until this turn of the event loop ends. The file must be there. */
@@ -43,10 +45,11 @@ export class OpenFiles {
 
   #use(file: OpenFile, mode: OpenMode): number {
     if (file.fd === CLOSED) {
-      this.#makeRoom()
+      this.#makeRoom(this.#limit - 1)
       file.fd = this.#files.open(file.path, mode)
-    } else this.#open.delete(file)
-    this.#open.add(file)
+      this.#count++
+    } else this.#idle.delete(file)
+    if (file.pins === 0) this.#idle.add(file)
     return file.fd
   }
 
@@ -54,6 +57,7 @@ export class OpenFiles {
   pin(file: OpenFile): number {
     const fd = this.use(file)
     file.pins++
+    this.#idle.delete(file)
     return fd
   }
 
@@ -61,8 +65,9 @@ export class OpenFiles {
     assert(file.pins > 0)
     file.pins--
     if (file.pins > 0) return
+    this.#idle.add(file)
     if (this.#closing.delete(file)) this.close(file)
-    else if (this.#open.size > this.#limit) this.#makeRoom()
+    else this.#makeRoom(this.#limit)
   }
 
   /** Closes now, or when the last pin is gone. */
@@ -72,19 +77,19 @@ export class OpenFiles {
       this.#closing.add(file)
       return
     }
-    this.#open.delete(file)
+    this.#idle.delete(file)
     this.#files.close(file.fd)
     file.fd = CLOSED
+    this.#count--
   }
 
   /** When every file is in use the limit is passed rather than an append refused. */
-  #makeRoom(): void {
-    if (this.#open.size < this.#limit) return
-    for (const file of this.#open) {
-      if (file.pins > 0) continue
-      this.close(file)
-      file.onIdle()
-      if (this.#open.size < this.#limit) return
+  #makeRoom(limit: number): void {
+    while (this.#count > limit) {
+      const [oldest] = this.#idle
+      if (!oldest) return
+      this.close(oldest)
+      oldest.onIdle()
     }
   }
 }

@@ -4,6 +4,7 @@ import { test } from 'tap'
 import { ErrorCode } from '../../protocol/errors.ts'
 import { baseOffset, lastOffset, partitionLeaderEpoch, sizeInBytes } from '../../protocol/records/batch.ts'
 import { decodeRecords } from '../../protocol/records/records.ts'
+import { MemoryFiles } from '../../storage/files-memory.ts'
 import { Log, type ReadResult } from '../../storage/log.ts'
 import type { LogOptions } from '../../storage/log-options.ts'
 import { OpenFiles } from '../../storage/open-files.ts'
@@ -359,7 +360,8 @@ test('settings are taken over while the log is open', async t => {
 })
 
 test('files beyond the limit are closed, the log works on', async t => {
-  const around = await surroundings()
+  const shared = new MemoryFiles()
+  const around = await surroundings({ files: shared, openFiles: new OpenFiles(shared, 512) })
   const { openFiles } = around.options
   const logs: Log[] = []
   for (let partition = 0; partition < 600; partition++) {
