@@ -33,7 +33,7 @@ export class OpenFiles {
     return this.#count
   }
 
-  /** The descriptor, good until this turn of the event loop ends. The file must be there. */
+  /** The descriptor, good until the next call of anything here. The file must be there. */
   use(file: OpenFile): number {
     return this.#use(file, 'write')
   }
