@@ -40,6 +40,7 @@ export function coordinateGroups(parts: GroupParts): GroupCoordinator {
 
 function logOf(partition: Partition): CoordinatorLog {
   return {
+    topicId: partition.topicId,
     append: batch => partition.append(batch),
     get logStartOffset() {
       return partition.logStartOffset

@@ -236,11 +236,15 @@ export class Partitions {
   }
 
   async #deleteTopic(topic: Topic): Promise<void> {
+    const { catalog } = this.#options
     const partitions = this.#byTopicId.get(topic.topicId)
     this.#byTopicId.delete(topic.topicId)
-    for (const partition of partitions?.values() ?? []) {
-      this.#resign(partition, partition.leaderEpoch, -1)
-      await this.#options.catalog.remove(partition.topicPartition)
+    for (const partition of partitions?.values() ?? []) this.#resign(partition, partition.leaderEpoch, -1)
+    for (const index of topic.partitions.keys()) {
+      // By name, so only what is known to be this topic's: at a start a later one may have the name. A damaged log that
+      // was refused goes too: it must not stand in the way of that one.
+      const isOurs = partitions?.has(index) || this.#isRefused(topic.name, index)
+      if (isOurs) await catalog.remove({ topic: topic.name, partition: index })
     }
   }
 

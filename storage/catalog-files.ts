@@ -2,6 +2,7 @@
 // ends, one small file each. A recorded recovery point or synced end is a lower bound at every moment: it is lowered,
 // durably, before a log is cut, and a name is forgotten before another log takes it.
 import path from 'node:path'
+import { MoldauError } from '../protocol/failure.ts'
 import type { Offset, TopicPartition, Uuid } from '../protocol/types.ts'
 import {
   CLEANER_POINTS,
@@ -56,6 +57,8 @@ export class CatalogFiles {
     this.#highWatermarks = highWatermarks
     this.#syncedEnds = syncedEnds
     this.#cleanerPoints = cleanerPoints
+    // Where a directory is gone, this alone says that something was there.
+    this.retain(syncedEnds.names())
   }
 
   static async load(
@@ -76,6 +79,11 @@ export class CatalogFiles {
     for (const name of names) this.#retained.add(name)
   }
 
+  /** Every name that anybody may still ask for was asked for: of the others nothing is kept. */
+  release(isNeeded: (name: string) => boolean): void {
+    for (const name of this.#retained) if (!isNeeded(name)) this.#retained.delete(name)
+  }
+
   recordedOf(
     name: string,
     topicId: Uuid | null
@@ -87,6 +95,13 @@ export class CatalogFiles {
       logStartOffset: this.#logStartOffsets.get(name) ?? 0,
       ...(isOfThisLog ? { syncedEnd: syncedEnd.offset } : {})
     }
+  }
+
+  /** For a directory that is to be made. Where a log of this very topic was before, offsets would be given twice. */
+  checkNothingLost(name: string, topicId: Uuid | null): void {
+    const entry = this.#syncedEnds.entry(name)
+    if (topicId === null || entry?.topicId !== topicId || entry.offset === 0) return
+    throw new MoldauError('ERR_LOG_CORRUPT', `${name}: the directory is gone, but all below ${entry.offset} was synced`)
   }
 
   highWatermarkOf(name: string): Offset {

@@ -230,6 +230,7 @@ export class Catalog {
         if (this.#unclaimed.has(name)) await this.#retire(stray, 'stray')
       })
     }
+    this.#files.release(name => this.#logs.has(name) || this.#refused.has(name) || this.#unclaimed.has(name))
   }
 
   /** Syncs and closes every log, writes everything down, marks the stop as clean, and gives up the lock. */
@@ -275,7 +276,10 @@ export class Catalog {
         known = undefined
       }
       const isNew = known === undefined
-      if (isNew) await this.#files.forget(name, this.#logs)
+      if (isNew) {
+        this.#files.checkNothingLost(name, topicId)
+        await this.#files.forget(name, this.#logs)
+      }
       if (!known) await this.#make(directory, topicId)
       const log = await this.#openLog(topicPartition, topicId ?? known ?? null, config, isNew)
       this.#logs.set(name, log)
@@ -343,13 +347,14 @@ export class Catalog {
     const log = this.#logs.get(name)
     if (!log && !this.#unclaimed.has(name) && !this.#refused.has(name)) return null
     const uniqueHex = Buffer.from(this.#o.random.uuid(), 'base64url').toString('hex')
+    const directory = path.join(this.directory, name)
     const renamed = path.join(this.directory, fateName(topicPartition, fate, uniqueHex))
     this.#logs.delete(name)
     this.#unclaimed.delete(name)
     this.#refused.delete(name)
     try {
       if (log) await log.remove(renamed)
-      else this.#o.files.rename(path.join(this.directory, name), renamed)
+      else if (await this.#o.files.stat(directory)) this.#o.files.rename(directory, renamed)
       await this.#files.syncDirectory()
       await this.#files.forget(name, this.#logs)
       await this.#suspects.clear(name)

@@ -105,11 +105,13 @@ export function formatPartitionMetadata(topicId: Uuid): string {
   return `version: 0\ntopic_id: ${topicId}`
 }
 
+/** What cannot be read is ERR_LOG_CORRUPT: nobody can say which topic's records these are, and no other log is worse for it. */
 export function parsePartitionMetadata(text: string, file: string): Uuid {
   const [first, second] = text.split(/\r?\n/)
-  if (first !== 'version: 0') throw malformed(file, 1, 'version 0 is the only known one')
+  const refuse = (line: number, what: string) => new MoldauError('ERR_LOG_CORRUPT', `${file}, line ${line}: ${what}`)
+  if (first !== 'version: 0') throw refuse(1, 'version 0 is the only known one')
   const topicId = /^topic_id: (\S+)$/.exec(second ?? '')?.[1]
-  if (topicId === undefined || !UUID.test(topicId)) throw malformed(file, 2, 'a topic_id was expected')
+  if (topicId === undefined || !UUID.test(topicId)) throw refuse(2, 'a topic_id was expected')
   return topicId
 }
 

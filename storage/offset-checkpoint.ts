@@ -32,6 +32,10 @@ export class OffsetCheckpoint {
     return this.#entries.get(name)?.offset
   }
 
+  names(): Iterable<string> {
+    return this.#entries.keys()
+  }
+
   entry(name: string): OffsetEntry | undefined {
     return this.#entries.get(name)
   }

@@ -1,9 +1,11 @@
 // What the group coordinator needs of the broker around it: given to it by constructor, so that it runs as well on a
 // simulated clock and a log in memory. Structural, so that nothing here depends on how the broker is built.
-import type { LeaderEpoch, Offset, TimestampMs } from '../../protocol/types.ts'
+import type { LeaderEpoch, Offset, TimestampMs, Uuid } from '../../protocol/types.ts'
 
 /** One partition of __consumer_offsets while this broker leads it. */
 export interface CoordinatorLog {
+  /** A topic that was deleted and made again is another one. */
+  readonly topicId: Uuid
   /** Appends one batch and gives the log end offset after it. Throws MoldauError; then nothing was appended. */
   append(batch: Buffer): Offset
   readonly logStartOffset: Offset

@@ -2,13 +2,15 @@
 // in slices while the state moves on: every record since `offset` is replayed over it, and each says the whole truth
 // about its key, so a slice may show any moment after `offset`. Its head is written last, once everything that a slice
 // may have shown is committed. Only a cache: whatever does not fit exactly is as good as none.
-import type { LeaderEpoch, Offset, TimestampMs } from '../../protocol/types.ts'
+import type { LeaderEpoch, Offset, TimestampMs, Uuid } from '../../protocol/types.ts'
 import type { CoordinatorLog, GroupClock, Snapshots } from './ports.ts'
 import type { CommittedOffset, ForeignKind, GroupMetadata } from './records.ts'
 import type { GroupsState } from './state.ts'
 
 interface Head {
   readonly format: number
+  /** Another topic of that name has another history, which may well have the same offsets in the same epochs. */
+  readonly topicId: Uuid
   /** Replay begins here. */
   readonly offset: Offset
   /** The log must reach this far, in this epoch. */
@@ -48,7 +50,7 @@ export interface Loaded {
   readonly leaderEpoch: LeaderEpoch
 }
 
-const FORMAT = 1
+const FORMAT = 2
 const OFFSETS_PER_CHUNK = 2_000
 /** The cleaner may drop a tombstone 24 hours after it was written (delete.retention.ms), so an older copy could bring a
  *  deleted offset back to life. Half of that leaves room for clocks. */
@@ -66,7 +68,7 @@ export interface SnapshotPlace {
 export async function readSnapshot(place: SnapshotPlace, state: GroupsState): Promise<Loaded | null> {
   const { snapshots, log, clock, key } = place
   const head = (await snapshots.get(key)) as Head | undefined
-  if (head?.format !== FORMAT) return null
+  if (head?.format !== FORMAT || head.topicId !== log.topicId) return null
   if (head.offset < log.logStartOffset || head.endOffset > log.logEndOffset) return null
   if (!log.holds(head.endOffset, head.leaderEpoch)) return null
   const ageMs = clock.nowMs() - head.writtenMs
@@ -105,6 +107,7 @@ export async function writeSnapshot(place: SnapshotPlace, state: GroupsState, ta
   const writtenMs = clock.nowMs()
   await snapshots.put(key, {
     format: FORMAT,
+    topicId: log.topicId,
     offset: start,
     endOffset,
     leaderEpoch,

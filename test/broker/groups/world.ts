@@ -135,6 +135,7 @@ export class MemoryLog {
     const leaderEpoch = ++this.leaderEpoch
     this.#listeners.clear()
     return {
+      topicId: 'AAAAAAAAAAAAAAAAAAAAAQ',
       append: batch => {
         if (log.leaderEpoch !== leaderEpoch) throw new MoldauError('ERR_NOT_LEADER', 'another leads')
         return log.append(batch)
