@@ -248,6 +248,8 @@ class Recovery {
       if (segment.sizeInBytes < fileSize) cuts.set(segment, fileSize)
     }
     this.#checkEnd(end)
+    // Their indexes may have been made anew, and then lack what only a sealed one says.
+    for (const segment of this.#segments.slice(start, -1)) segment.seal()
     if (cuts.size === 0 && count === this.#segments.length && this.#isWrittenDown(from, end)) return this.#leave(end)
     this.#isChanged = this.#o.isSuspect === true || cuts.size > 0 || count < this.#segments.length || count > start + 1
     await this.#cut(count, cuts)
@@ -322,7 +324,6 @@ class Recovery {
   async #settle(walked: Segment[]): Promise<void> {
     const { files, directory, isSuspect } = this.#o
     for (const segment of walked) {
-      if (segment !== this.#segments[this.#segments.length - 1]) segment.seal()
       if (isSuspect) await rewriteSegment(this.#o, segment)
     }
     await Promise.all([...walked.map(segment => syncSegment(this.#o, segment)), files.syncDirectory(directory)])

@@ -464,7 +464,7 @@ class Life {
       assert.equal(size, segment.sizeInBytes, 'nothing but whole batches')
       if (!(this.#config.preallocate && segment === log.segments.active)) assert.equal(bytes.length, size)
       this.#checkEntries(segment, seen)
-      assert.equal(segment.maxTimestamp, largest)
+      assert.equal(segment.maxTimestamp, largest, `largest timestamp of segment ${segment.baseOffset}`)
       assert(largest < 0 || segment.maxTimestampOffset === largestAt)
     }
   }
