@@ -4,7 +4,7 @@ import { type Consumer, Kafka, type KafkaMessage, logLevel, type Message } from 
 import type { Target } from './suite.ts'
 import { until } from './suite.ts'
 
-export function kafkaOf(target: Target): Kafka {
+export function kafkaOf(target: Pick<Target, 'bootstrap'>): Kafka {
   return new Kafka({ clientId: 'interop', brokers: [target.bootstrap], logLevel: logLevel.NOTHING })
 }
 

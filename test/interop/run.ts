@@ -13,6 +13,7 @@ import { javaTools } from './java-tools.ts'
 import { kafkajs } from './kafkajs.ts'
 import { kcat } from './kcat.ts'
 import { librdkafka, librdkafkaNoAutoCreate } from './librdkafka.ts'
+import { move } from './move.ts'
 import { nodeRdkafka } from './node-rdkafka.ts'
 import { endAll } from './process.ts'
 import { python } from './python.ts'
@@ -38,6 +39,7 @@ const suites: Suite[] = [
   javaFiles,
   compression,
   differential,
+  move,
   librdkafka,
   librdkafkaNoAutoCreate,
   nodeRdkafka

@@ -1,7 +1,7 @@
 // The broker under test: a moldau process from the build, an Apache Kafka to prove the suites themselves on, or any
 // broker by its address. What is started here has its data in a temporary folder and is ended by its process id.
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { end, freePorts, launch, run } from './process.ts'
 import { until } from './suite.ts'
@@ -10,6 +10,8 @@ export interface RunningBroker {
   bootstrap: string
   dataDirectory: string | undefined
   stop(): Promise<void>
+  /** As a machine that loses power, but for what the system has in its memory. */
+  kill(): Promise<void>
 }
 
 export type BrokerKind = { kind: 'moldau' } | { kind: 'kafka'; program: string } | { kind: 'given'; bootstrap: string }
@@ -26,7 +28,12 @@ export async function startBroker(
     case 'kafka':
       return await startKafka(which.program, folder, settings)
     case 'given':
-      return { bootstrap: which.bootstrap, dataDirectory: process.env.MOLDAU_INTEROP_DATA, stop: async () => {} }
+      return {
+        bootstrap: which.bootstrap,
+        dataDirectory: process.env.MOLDAU_INTEROP_DATA,
+        stop: async () => {},
+        kill: async () => {}
+      }
   }
 }
 
@@ -55,10 +62,12 @@ async function startMoldau(folder: string, settings: Record<string, string>): Pr
   )
   const sets = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])
   const cli = resolve(import.meta.dirname, '../../broker/cli.js')
+  // The file may have the output of an earlier life.
+  const before = existsSync(output) ? readFileSync(output, 'utf8').length : 0
   const broker = launch(process.execPath, [cli, 'start', file, ...sets], { output })
   const ended = once(broker, 'exit')
   await until('moldau is ready', 30_000, () => {
-    const text = readFileSync(output, 'utf8')
+    const text = readFileSync(output, 'utf8').slice(before)
     if (text.includes('ready')) return true
     if (broker.exitCode === null && broker.signalCode === null) return undefined
     throw new Error(`moldau ended with status ${broker.exitCode}:\n${text}`)
@@ -69,7 +78,11 @@ async function startMoldau(folder: string, settings: Record<string, string>): Pr
     await ended
     clearTimeout(timer)
   }
-  return { bootstrap: `127.0.0.1:${port}`, dataDirectory, stop }
+  const kill = async (): Promise<void> => {
+    end(broker)
+    await ended
+  }
+  return { bootstrap: `127.0.0.1:${port}`, dataDirectory, stop, kill }
 }
 
 async function startKafka(program: string, folder: string, settings: Record<string, string>): Promise<RunningBroker> {
@@ -86,6 +99,9 @@ async function startKafka(program: string, folder: string, settings: Record<stri
     dataDirectory: join(folder, 'data-1'),
     stop: async () => {
       await run(program, ['stop', folder])
+    },
+    kill: async () => {
+      await run(program, ['kill', folder, '1'])
     }
   }
 }
