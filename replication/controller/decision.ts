@@ -1,6 +1,6 @@
 // What every decision of the controller is made of: the newest image, a request, the rules of this cluster, and out
 // come records to be appended as one atomic batch and a reply that is held until they are committed.
-import { ErrorCode } from '../../protocol/errors.ts'
+import { ErrorCode, errorMessage as messageOf } from '../../protocol/errors.ts'
 import type { Uuid } from '../../protocol/types.ts'
 import type { Broker, MetadataImage, Topic } from '../metadata/image.ts'
 import { type MetadataRecord, recordAt } from '../metadata/records.ts'
@@ -19,7 +19,7 @@ export interface Outcome {
 
 export const DONE: Outcome = { errorCode: ErrorCode.NONE, errorMessage: null }
 
-export function refused(errorCode: number, errorMessage: string | null = null): Outcome {
+export function refused(errorCode: number, errorMessage: string = messageOf(errorCode)): Outcome {
   return { errorCode, errorMessage }
 }
 
