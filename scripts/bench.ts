@@ -2,7 +2,8 @@
 // the broker's CPU from the operating system's accounting, so that any broker can be measured by the same program:
 //   npm run bench                                   a moldau of its own, in a temporary directory
 //   npm run bench -- --bootstrap HOST:PORT --pid N  any running broker on this machine
-//   npm run bench -- --seconds 5 --rounds 3 --only produce-64k --json
+//   npm run bench -- --against HOST:PORT --against-pid N   both, round by round in turn, and the ratios
+//   npm run bench -- --seconds 5 --rounds 3 --only produce-64k,small-5 --json
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,6 +15,8 @@ const { values } = parseArgs({
   options: {
     bootstrap: { type: 'string' },
     pid: { type: 'string' },
+    against: { type: 'string' },
+    'against-pid': { type: 'string' },
     seconds: { type: 'string', default: '4' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string' },
@@ -24,7 +27,7 @@ const { values } = parseArgs({
 })
 
 if (values.help) {
-  console.log(`npm run bench -- [--bootstrap HOST:PORT --pid N] [--seconds N] [--rounds N] [--only CASE] [--set key=value]... [--json]
+  console.log(`npm run bench -- [--bootstrap HOST:PORT --pid N] [--against HOST:PORT --against-pid N] [--seconds N] [--rounds N] [--only CASE,CASE] [--set key=value]... [--json]
 
 cases: ${CASES.map(each => `\n  ${each.name.padEnd(22)} ${each.what}`).join('')}`)
   process.exit(0)
@@ -74,32 +77,68 @@ function summary(rounds: readonly Measured[]) {
   }
 }
 
-async function run(bootstrap: string, pid: number, cases: readonly Case[]): Promise<void> {
+interface Target {
+  readonly name: string
+  readonly bootstrap: string
+  readonly pid: number
+}
+
+type Summary = ReturnType<typeof summary>
+
+/** The first by the second: above 1 for rates and below 1 for costs the first is better. */
+function ratios(first: Summary, second: Summary): Record<string, number> {
+  const keys = Object.keys(first) as (keyof Summary)[]
+  return Object.fromEntries(keys.map(key => [key, Number((first[key] / second[key]).toFixed(2))]))
+}
+
+/** Round by round, case by case, one target after the other: what slows the machine down slows all of them. */
+async function run(targets: readonly Target[], cases: readonly Case[]): Promise<void> {
   const seconds = Number(values.seconds)
-  const results = new Map<string, Measured[]>(cases.map(each => [each.name, []]))
+  const results = targets.map(() => new Map<string, Measured[]>(cases.map(each => [each.name, []])))
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const each of cases) {
-      if (process.stderr.isTTY) process.stderr.write(`\rround ${round + 1}: ${each.name.padEnd(30)}`)
-      results.get(each.name)?.push(await measure(each, bootstrap, pid, seconds))
+      for (const [index, { name, bootstrap, pid }] of targets.entries()) {
+        if (process.stderr.isTTY) process.stderr.write(`\rround ${round + 1}: ${each.name} ${name}`.padEnd(50))
+        results[index]?.get(each.name)?.push(await measure(each, bootstrap, pid, seconds))
+      }
     }
   }
   if (process.stderr.isTTY) process.stderr.write(`${'\r'.padEnd(50)}\r`)
-  const table = Object.fromEntries([...results].map(([name, rounds]) => [name, summary(rounds)]))
-  if (values.json) console.log(JSON.stringify(table, null, 2))
-  else console.table(table)
+  const tables = results.map(each => new Map([...each].map(([name, rounds]) => [name, summary(rounds)])))
+  const shown: Record<string, object> = {}
+  for (const [index, table] of tables.entries()) shown[targets[index]?.name ?? ''] = Object.fromEntries(table)
+  const [first, second] = tables
+  if (first && second) {
+    shown.ratios = Object.fromEntries(
+      [...first].map(([name, each]) => [name, ratios(each, second.get(name) as Summary)])
+    )
+  }
+  if (values.json) console.log(JSON.stringify(targets.length === 1 ? shown[targets[0]?.name ?? ''] : shown, null, 2))
+  else {
+    for (const [name, table] of Object.entries(shown)) {
+      if (targets.length > 1) console.log(name)
+      console.table(table)
+    }
+  }
 }
 
-const cases = values.only ? CASES.filter(each => each.name === values.only) : CASES
-if (cases.length === 0) {
-  console.error(`no case is called ${values.only}; --help lists them`)
+const wanted = values.only?.split(',') ?? CASES.map(each => each.name)
+const unknown = wanted.find(name => !CASES.some(each => each.name === name))
+if (unknown !== undefined) {
+  console.error(`no case is called ${unknown}; --help lists them`)
   process.exit(2)
 }
+const cases = CASES.filter(each => wanted.includes(each.name))
+const others: Target[] = values.against
+  ? [{ name: values.against, bootstrap: values.against, pid: Number(values['against-pid'] ?? Number.NaN) }]
+  : []
 if (values.bootstrap) {
-  await run(values.bootstrap, Number(values.pid ?? Number.NaN), cases)
+  const target = { name: values.bootstrap, bootstrap: values.bootstrap, pid: Number(values.pid ?? Number.NaN) }
+  await run([target, ...others], cases)
 } else {
   const { child, bootstrap, directory } = await startMoldau()
   try {
-    await run(bootstrap, child.pid as number, cases)
+    await run([{ name: 'moldau', bootstrap, pid: child.pid as number }, ...others], cases)
   } finally {
     child.kill('SIGTERM')
     await new Promise(resolve => child.once('exit', resolve))
