@@ -111,15 +111,18 @@ export class LiveGroups {
     return group
   }
 
-  /** In order; a reply behind a record leaves when that is committed. */
+  /** In order; a reply behind a record leaves when that is committed, or says that it was not. */
   #perform(group: ClassicGroup, effects: readonly Effect[]): void {
-    let before: Promise<void> | null = null
+    let before: Promise<number> | null = null
     for (const effect of effects) {
       switch (effect.kind) {
         case 'reply': {
           const { token, reply } = effect
-          if (before) void before.then(() => this.#reply(token, reply))
-          else this.#reply(token, reply)
+          if (before) {
+            void before.then(errorCode =>
+              this.#reply(token, errorCode === ErrorCode.NONE ? reply : { ...reply, errorCode })
+            )
+          } else this.#reply(token, reply)
           break
         }
         case 'store':
@@ -144,10 +147,11 @@ export class LiveGroups {
     resolve?.(reply as never)
   }
 
-  async #store(group: ClassicGroup, { ticket, value }: Extract<Effect, { kind: 'store' }>): Promise<void> {
+  async #store(group: ClassicGroup, { ticket, value }: Extract<Effect, { kind: 'store' }>): Promise<number> {
     const errorCode = await this.#owner.store(group.groupId, value)
-    if (this.#isClosed) return
+    if (this.#isClosed) return errorCode
     const isStored = errorCode === ErrorCode.NONE
     this.run(group, isStored ? { kind: 'stored', ticket } : { kind: 'store-failed', ticket, errorCode })
+    return errorCode
   }
 }

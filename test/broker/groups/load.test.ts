@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'tap'
 import { encodeRecord, type GroupRecord } from '../../../broker/groups/records.ts'
 import { GroupsState } from '../../../broker/groups/state.ts'
+import { MoldauError } from '../../../protocol/failure.ts'
 import { batchesOf } from '../../../protocol/records/batch.ts'
 import { buildBatch } from '../../../protocol/records/builder.ts'
 import { ZERO_UUID } from '../../../protocol/types.ts'
@@ -316,4 +317,47 @@ test('nothing is left to wake for when nobody is there', async t => {
   await closed
   t.equal(world.clock.timerCount, 0)
   t.equal(await offsetsOf(world, 'g'), 'error 15')
+})
+
+test('a member has left when that is committed: where it cannot be, the reply says so', async t => {
+  for (const fate of ['refused', 'resigned', 'stored'] as const) {
+    const world = new World()
+    world.settings.initialRebalanceDelayMs = 0
+    await world.start()
+    const log = world.logs[0]!
+    const client = { clientId: 'c', clientHost: '/h', apiVersion: 3 }
+    const request = {
+      groupId: 'g',
+      sessionTimeoutMs: 10_000,
+      rebalanceTimeoutMs: 10_000,
+      memberId: '',
+      groupInstanceId: null,
+      protocolType: 'consumer',
+      protocols: [{ name: 'range', metadata: Buffer.alloc(0) }],
+      reason: null
+    }
+    const joining = world.coordinator.joinGroup(request, client)
+    await world.clock.advance(10)
+    const { memberId, generationId } = await joining
+    const assignments = [{ memberId, assignment: Buffer.from('a') }]
+    const member = {
+      groupId: 'g',
+      memberId,
+      generationId,
+      groupInstanceId: null,
+      protocolType: null,
+      protocolName: null
+    }
+    const syncing = world.coordinator.syncGroup({ ...member, assignments })
+    await world.clock.settle()
+    t.equal((await syncing).errorCode, 0)
+    if (fate === 'refused') log.failAppends = new MoldauError('ERR_LOG_OFFLINE', 'full')
+    else log.isHeld = true
+    const leaving = world.coordinator.leaveGroup('g', [{ memberId, groupInstanceId: null, reason: null }])
+    await world.clock.settle()
+    if (fate === 'resigned') world.coordinator.resignPartition(0)
+    else log.commit()
+    await world.clock.settle()
+    t.equal((await leaving).errorCode, fate === 'stored' ? 0 : 16, fate)
+  }
 })
