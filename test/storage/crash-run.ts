@@ -4,49 +4,20 @@
 // everything synced, its indexes, epochs and producers must agree with its batches. Used by the test and by scripts/crash.
 import assert from 'node:assert/strict'
 import { isFailure } from '../../protocol/failure.ts'
-import {
-  baseOffset,
-  checkBatch,
-  lastOffset,
-  maxTimestamp,
-  partitionLeaderEpoch,
-  setBaseOffset,
-  setPartitionLeaderEpoch,
-  sizeInBytes
-} from '../../protocol/records/batch.ts'
+import { setBaseOffset, setPartitionLeaderEpoch } from '../../protocol/records/batch.ts'
 import type { Offset } from '../../protocol/types.ts'
 import { MemoryFiles } from '../../storage/files-memory.ts'
 import { Log, type LogOptions } from '../../storage/log.ts'
 import type { CrashKind } from '../../storage/memory-disk.ts'
 import { OpenFiles } from '../../storage/open-files.ts'
 import { TailCache } from '../../storage/tail-cache.ts'
+import { Agenda, diceOf } from './agenda.ts'
+import { Model } from './crash-model.ts'
 import { batchOf, TestClock } from './log-fixture.ts'
 import { sampleConfig } from './sample-config.ts'
 
 const DIRECTORY = '/data/t-0'
 const PRODUCERS = 3
-
-/** mulberry32: small, fast, good enough to pick operations. */
-export function diceOf(seed: number): { below(limit: number): number } {
-  let state = (seed * 0x9e3779b1) >>> 0
-  return {
-    below(limit) {
-      state = (state + 0x6d2b79f5) >>> 0
-      let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-      return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * limit)
-    }
-  }
-}
-
-interface ModelBatch {
-  readonly base: Offset
-  readonly last: Offset
-  readonly epoch: number
-  readonly bytes: Buffer
-  readonly producerId: number
-  readonly lastSequence: number
-}
 
 /** What the catalog would have written down, durably. */
 interface Recorded {
@@ -73,16 +44,15 @@ class Life {
   readonly #config
   readonly #policy: 'group-commit' | 'page-cache'
   readonly story: Story = { crashes: 0, recoveries: 0, truncatedTails: 0, rolls: 0, failures: 0, batches: 0 }
-  #pending: (() => void)[] = []
+  readonly #agenda: Agenda
   #files: MemoryFiles
   #log: Log | null = null
-  #batches: ModelBatch[] = []
+  readonly #model = new Model()
   /** Everything below was published as synced (page-cache: as written), or cut on purpose. */
   #acked = 0
   /** A crash may have taken back what page-cache published: only a kept disk must still have it. */
   #durable = 0
   #start = 0
-  #highestStart = 0
   /** The power failed in the middle of something: there is no stopping in order. */
   #mustCrash = false
   #epoch = 0
@@ -101,12 +71,13 @@ class Life {
       flushMessages: this.#dice.below(3) === 0 ? 5 : Number.POSITIVE_INFINITY,
       preallocate: this.#dice.below(4) === 0
     })
-    this.#files = new MemoryFiles({ later: complete => this.#pending.push(complete) })
+    this.#agenda = new Agenda(this.#dice)
+    this.#files = new MemoryFiles({ later: complete => this.#agenda.add(complete) })
   }
 
   async run(lives: number, steps: number): Promise<Story> {
-    await this.#settled(this.#files.mkdir('/data'))
-    await this.#settled(this.#files.syncDirectory('/'))
+    await this.#agenda.settled(this.#files.mkdir('/data'))
+    await this.#agenda.settled(this.#files.syncDirectory('/'))
     for (let life = 0; life < lives; life++) {
       try {
         this.#mustCrash = false
@@ -126,7 +97,7 @@ class Life {
     this.#sequences.fill(0)
     const opening = Log.open(this.#options())
     const patience = this.#dice.below(6) === 0 ? this.#dice.below(30) : Number.POSITIVE_INFINITY
-    if (!(await this.#happens(opening, patience))) return false
+    if (!(await this.#agenda.happens(opening, patience))) return false
     const log = await opening
     this.#log = log
     if (log.wasWalked) this.story.recoveries++
@@ -188,8 +159,8 @@ class Life {
     else if (roll < 40) this.#resend(log)
     else if (roll < 45) this.#appendFetched(log)
     else if (roll < 60) this.#clock.endTurn()
-    else if (roll < 75) await this.#completeOne()
-    else if (roll < 80) await this.#settled(log.flush().catch(() => 0))
+    else if (roll < 75) await this.#agenda.completeOne()
+    else if (roll < 80) await this.#agenda.settled(log.flush().catch(() => 0))
     else if (roll < 84) await this.#checkpoint(log)
     else if (roll < 87) this.#recorded.syncedEnd = Math.max(this.#recorded.syncedEnd, log.durableEndOffset)
     else if (roll < 91) await this.#read(log)
@@ -197,7 +168,7 @@ class Life {
     else if (roll < 95) this.#retain(log)
     else if (roll < 96) this.#clock.advance(1500)
     else if (roll < 97) this.#injectFault()
-    else await this.#runTicks(3)
+    else await this.#agenda.run(3)
   }
 
   #append(log: Log): void {
@@ -225,13 +196,13 @@ class Life {
     const lastSequence = producerId < 0 ? -1 : sequence + count - 1
     if (producerId >= 0) this.#sequences[producerId] = lastSequence + 1
     const kept = { base: end, last: result.lastOffset, epoch: this.#epoch, bytes: Buffer.from(batch), producerId }
-    this.#batches.push({ ...kept, lastSequence })
+    this.#model.batches.push({ ...kept, lastSequence })
   }
 
   /** A producer that missed its answer sends its last batch again: the old offsets, and nothing is appended. */
   #resend(log: Log): void {
     const producerId = this.#dice.below(PRODUCERS)
-    const last = this.#batches.findLast(batch => batch.producerId === producerId)
+    const last = this.#model.lastOf(producerId)
     if (!last || last.epoch !== this.#epoch || log.producers.get(producerId) === undefined) return
     const again = Buffer.from(last.bytes)
     setBaseOffset(again, 0, 0)
@@ -260,14 +231,14 @@ class Life {
     this.story.batches++
     const last = base + count - 1
     const kept = { base, last, epoch: this.#epoch, bytes: Buffer.from(batch), producerId: -1, lastSequence: -1 }
-    this.#batches.push(kept)
+    this.#model.batches.push(kept)
     assert.equal(log.logEndOffset, last + 1)
   }
 
   async #checkpoint(log: Log): Promise<void> {
     const done = log.checkpoint().catch(() => -1)
     if (this.#dice.below(2) === 0) return
-    const recoveryPoint = await this.#settled(done)
+    const recoveryPoint = await this.#agenda.settled(done)
     if (recoveryPoint >= 0) this.#recorded.recoveryPoint = recoveryPoint
   }
 
@@ -277,18 +248,18 @@ class Life {
     const upto = this.#dice.below(2) === 0 ? log.logEndOffset : log.syncedEndOffset
     const minOneMessage = this.#dice.below(2) === 0
     const read = log.read(from, { maxBytes: this.#dice.below(1500), upto, minOneMessage })
-    const result = await this.#settled(
+    const result = await this.#agenda.settled(
       Promise.resolve(read).catch(error => (isFailure(error) ? null : Promise.reject(error)))
     )
     if (!result) return
     const bytes = Buffer.concat(result.records)
     assert.equal(bytes.length, result.sizeInBytes)
     if (minOneMessage && from < upto) assert(bytes.length > 0 || upto <= this.#lastOf(from), 'one batch at least')
-    this.#compare(bytes, from, result.endOffset)
+    this.#model.compare(bytes, from, result.endOffset)
   }
 
   #lastOf(offset: Offset): Offset {
-    return this.#batches.find(batch => batch.last >= offset)?.last ?? Number.POSITIVE_INFINITY
+    return this.#model.batches.find(batch => batch.last >= offset)?.last ?? Number.POSITIVE_INFINITY
   }
 
   async #truncate(log: Log): Promise<void> {
@@ -297,22 +268,23 @@ class Life {
     const before = log.logEndOffset
     this.#clock.endTurn()
     const cutting = log.truncateTo(to).catch(() => -1)
-    if (!(await this.#happens(cutting, this.#dice.below(4) === 0 ? this.#dice.below(12) : Number.POSITIVE_INFINITY))) {
+    if (
+      !(await this.#agenda.happens(
+        cutting,
+        this.#dice.below(4) === 0 ? this.#dice.below(12) : Number.POSITIVE_INFINITY
+      ))
+    ) {
       // The power fails in the middle: the old end or the new one.
       throw new Crash()
     }
     const end = await cutting
     if (end < 0) return
-    const kept = this.#batches.findLast(batch => batch.last < to)
+    const kept = this.#model.batches.findLast(batch => batch.last < to)
     const expected = to >= before ? before : Math.max(kept ? kept.last + 1 : 0, log.logStartOffset)
     assert.equal(end, expected, 'cut behind the last batch that does not reach the offset')
-    this.#cutModel(end)
+    this.#model.cutTo(end)
     this.#epoch++
     this.#sequences.fill(0)
-  }
-
-  #cutModel(end: Offset): void {
-    this.#batches = this.#batches.filter(batch => batch.last < end)
   }
 
   #retain(log: Log): void {
@@ -322,7 +294,7 @@ class Life {
     }
     log.deleteOldSegments(log.syncedEndOffset, this.#clock.ms)
     this.#start = log.logStartOffset
-    this.#highestStart = Math.max(this.#highestStart, this.#start)
+    this.#model.highestStart = Math.max(this.#model.highestStart, this.#start)
     if (this.#dice.below(2) === 0) this.#recorded.logStartOffset = log.logStartOffset
   }
 
@@ -342,24 +314,24 @@ class Life {
       this.#clock.endTurn()
       if (await this.#close(log)) return
     } else if (log?.isOffline && choice < 6) {
-      await this.#settled(log.discard())
-      await this.#runTicks(20)
+      await this.#agenda.settled(log.discard())
+      await this.#agenda.run(20)
       this.#afterDeath('keep')
       return
     }
     const kind = (['keep', 'drop', 'mixed', 'mixed'] as const)[this.#dice.below(4)] as CrashKind
     this.story.crashes++
     this.#files = this.#files.crash(this.#dice, kind)
-    this.#pending = []
+    this.#agenda.forget()
     this.#clock.forget()
     this.#afterDeath(kind)
   }
 
   /** True when the next life begins at once; a failure under way may still come in between. */
   async #close(log: Log): Promise<boolean> {
-    const end = await this.#settled(log.close().catch(error => (isFailure(error) ? -1 : Promise.reject(error))))
+    const end = await this.#agenda.settled(log.close().catch(error => (isFailure(error) ? -1 : Promise.reject(error))))
     if (end < 0) return false
-    assert.equal(end, Math.max((this.#batches.at(-1)?.last ?? -1) + 1, log.logStartOffset))
+    assert.equal(end, Math.max(this.#model.endOffset, log.logStartOffset))
     this.#recorded = { ...this.#recorded, recoveryPoint: end, syncedEnd: end, isClean: true }
     this.#recorded.logStartOffset = log.logStartOffset
     this.#acked = this.#durable = end
@@ -386,148 +358,26 @@ class Life {
     let from = log.logStartOffset
     while (from < log.logEndOffset) {
       const o = { maxBytes: 700, upto: log.logEndOffset, minOneMessage: true }
-      const result = await this.#settled(Promise.resolve(log.read(from, o)))
+      const result = await this.#agenda.settled(Promise.resolve(log.read(from, o)))
       assert(result.endOffset > from, 'a read before the end gives something')
       all.push(...result.records)
       from = result.endOffset
     }
-    this.#compare(Buffer.concat(all), log.logStartOffset, log.logEndOffset)
+    this.#model.compare(Buffer.concat(all), log.logStartOffset, log.logEndOffset)
     this.#acked = this.#durable = log.logEndOffset
     this.#start = log.logStartOffset
-    this.#cutModel(log.logEndOffset)
-    this.#checkEpochs(log)
-    this.#checkProducers(log)
-    await this.#checkIndexes(log)
-  }
-
-  /** `bytes` are the model's batches from the one that holds `from` up to `end`. */
-  #compare(bytes: Buffer, from: Offset, end: Offset): void {
-    const expected = this.#batches.filter(batch => batch.last >= from && batch.last < end)
-    if (bytes.length === 0) assert(end === from)
-    assert.deepEqual(
-      [...positions(bytes)].map(at => [baseOffset(bytes, at), lastOffset(bytes, at)]),
-      bytes.length === 0 ? [] : expected.map(batch => [batch.base, batch.last]),
-      'the batches at their offsets'
-    )
-    if (bytes.length > 0)
-      assert(bytes.equals(Buffer.concat(expected.map(batch => batch.bytes))), 'the bytes of the batches')
-  }
-
-  #checkEpochs(log: Log): void {
-    const model = new Map<number, Offset>()
-    for (const batch of this.#batches) if (!model.has(batch.epoch)) model.set(batch.epoch, batch.base)
-    const inLog = this.#batches.filter(batch => batch.last >= this.#highestStart)
-    const epochs = new Set(inLog.map(batch => batch.epoch))
-    // Below the first batch that is there an epoch's start is not remembered exactly.
-    const floor = Math.max(this.#highestStart, inLog[0]?.base ?? 0)
-    const expected = [...model]
-      .filter(([epoch]) => epochs.has(epoch))
-      .map(([epoch, startOffset]) => ({ epoch, startOffset: Math.max(startOffset, floor) }))
-    const found = log.epochs.entries
-      .filter(entry => epochs.has(entry.epoch))
-      .map(({ epoch, startOffset }) => ({ epoch, startOffset: Math.max(startOffset, floor) }))
-    assert.deepEqual(found, expected, 'leader epochs as the batches say')
-  }
-
-  #checkProducers(log: Log): void {
-    for (let id = 0; id < PRODUCERS; id++) {
-      const last = this.#batches.findLast(batch => batch.producerId === id)
-      const state = log.producers.get(id)
-      if (!last) assert.equal(state, undefined, `producer ${id} is unknown`)
-      // Records that retention took may take their producer with them.
-      else if (last.last >= log.logStartOffset || state) {
-        assert.equal(state?.producerEpoch, last.epoch)
-        assert.equal(state?.batches.at(-1)?.lastSequence, last.lastSequence, `sequence of producer ${id}`)
-        assert.equal(state?.batches.at(-1)?.lastOffset, last.last)
-      }
-    }
-  }
-
-  /** Every index entry says what a full walk of its segment says. */
-  async #checkIndexes(log: Log): Promise<void> {
+    this.#model.cutTo(log.logEndOffset)
+    this.#model.checkEpochs(log)
+    this.#model.checkProducers(log, PRODUCERS)
     for (const segment of log.segments) {
-      const bytes = (await this.#settled(this.#files.readFile(segment.file.path))) ?? Buffer.alloc(0)
-      const seen = new Map<number, { last: Offset; largest: number; at: Offset }>()
-      let largest = -1
-      let largestAt = segment.baseOffset
-      let size = 0
-      for (const at of positions(bytes.subarray(0, segment.sizeInBytes))) {
-        checkBatch(bytes, at)
-        if (maxTimestamp(bytes, at) > largest) {
-          largest = maxTimestamp(bytes, at)
-          largestAt = lastOffset(bytes, at)
-        }
-        seen.set(at, { last: lastOffset(bytes, at), largest, at: largestAt })
-        assert(partitionLeaderEpoch(bytes, at) <= this.#epoch)
-        size = at + sizeInBytes(bytes, at)
-      }
-      assert.equal(size, segment.sizeInBytes, 'nothing but whole batches')
-      if (!(this.#config.preallocate && segment === log.segments.active)) assert.equal(bytes.length, size)
-      this.#checkEntries(segment, seen)
-      assert.equal(segment.maxTimestamp, largest, `largest timestamp of segment ${segment.baseOffset}`)
-      assert(largest < 0 || segment.maxTimestampOffset === largestAt)
+      const bytes = (await this.#agenda.settled(this.#files.readFile(segment.file.path))) ?? Buffer.alloc(0)
+      this.#model.checkSegment(segment, bytes, this.#config.preallocate && segment === log.segments.active)
     }
-  }
-
-  #checkEntries(
-    segment: Log['segments']['active'],
-    seen: Map<number, { last: Offset; largest: number; at: Offset }>
-  ): void {
-    for (let index = 0; index < segment.offsetIndex.count; index++) {
-      const entry = segment.offsetIndex.entry(index)
-      assert.equal(seen.get(entry.position)?.last, entry.offset, 'an index entry names a batch')
-    }
-    const marks = new Set([...seen.values()].map(({ largest, at }) => `${largest}@${at}`))
-    for (let index = 0; index < segment.timeIndex.count; index++) {
-      const { timestamp, offset } = segment.timeIndex.entry(index)
-      assert(marks.has(`${timestamp}@${offset}`), 'a time index entry names the largest timestamp so far')
-    }
-    segment.unloadIndexes()
-  }
-
-  async #runTicks(count: number): Promise<void> {
-    for (let tick = 0; tick < count; tick++) await this.#completeOne()
-  }
-
-  /** One system call returns, any of those under way. */
-  async #completeOne(): Promise<void> {
-    if (this.#pending.length > 0) {
-      const [complete] = this.#pending.splice(this.#dice.below(this.#pending.length), 1)
-      complete?.()
-    }
-    for (let turn = 0; turn < 4; turn++) await null
-  }
-
-  /** Lets the world go on until `promise` settles, at most for so many system calls. */
-  async #happens(promise: Promise<unknown>, calls: number): Promise<boolean> {
-    let isSettled = false
-    const settle = () => {
-      isSettled = true
-    }
-    promise.then(settle, settle)
-    let idle = 0
-    for (let call = 0; !isSettled; ) {
-      if (call >= calls) return false
-      idle = this.#pending.length > 0 ? 0 : idle + 1
-      assert(idle < 200, 'something waits for ever')
-      if (this.#pending.length > 0) call++
-      await this.#completeOne()
-    }
-    return true
-  }
-
-  async #settled<T>(promise: Promise<T>): Promise<T> {
-    await this.#happens(promise, Number.POSITIVE_INFINITY)
-    return await promise
   }
 }
 
 /** Thrown where the power fails in the middle of something. */
 class Crash extends Error {}
-
-function* positions(bytes: Buffer): Generator<number> {
-  for (let at = 0; at + 61 <= bytes.length; at += sizeInBytes(bytes, at)) yield at
-}
 
 /** Throws an AssertionError where a promise of durability was broken. */
 export function crashRun(seed: number, lives = 4, steps = 80): Promise<Story> {
