@@ -10,8 +10,8 @@ import type { Log } from '../../storage/log.ts'
 import type { CrashKind } from '../../storage/memory-disk.ts'
 import { partitionName } from '../../storage/partition-names.ts'
 import { MemoryKeyStores } from '../../storage/snapshot-cache.ts'
+import { diceOf } from './agenda.ts'
 import { settings, topicId } from './catalog-fixture.ts'
-import { diceOf } from './crash-run.ts'
 import { batchOf, config, TestClock } from './log-fixture.ts'
 
 const SEEDS = 200
