@@ -134,9 +134,9 @@ export class Partitions {
     return refusals.size > 0 && refusals.has(partitionName({ topic, partition }))
   }
 
-  /** As locate, for who may name the topic either way: the zero id stands for "by name". */
+  /** As locate, for who may name the topic either way: the zero id stands for "by name", where there is one. */
   locateTarget(name: string | null, topicId: Uuid, index: number): Located {
-    return topicId === ZERO_UUID ? this.locate(name, null, index) : this.locate(null, topicId, index)
+    return topicId === ZERO_UUID && name !== null ? this.locate(name, null, index) : this.locate(null, topicId, index)
   }
 
   /** The log directory failed: whoever waits for it is told. */

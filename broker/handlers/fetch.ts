@@ -262,11 +262,16 @@ function partitionReply(target: FetchTarget, result: Result, hasMoved: boolean, 
     highWatermark: result.highWatermark,
     lastStableOffset: result.lastStableOffset,
     logStartOffset: result.logStartOffset,
-    abortedTransactions: request.isolationLevel === READ_COMMITTED ? [] : null,
+    abortedTransactions: request.isolationLevel === READ_COMMITTED || isUnknown(result.errorCode) ? [] : null,
     records: result.records,
     ...(result.divergingEpoch ? { divergingEpoch: result.divergingEpoch } : {}),
     ...(hasMoved ? { currentLeader: { leaderId: result.leaderId, leaderEpoch: result.leaderEpoch } } : {})
   }
+}
+
+/** The client asked for what is not there; Kafka then leaves this field at its default (FetchResponse.java). */
+function isUnknown(errorCode: number): boolean {
+  return errorCode === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION || errorCode === ErrorCode.UNKNOWN_TOPIC_ID
 }
 
 function isLeaderChange(errorCode: number): boolean {

@@ -144,7 +144,10 @@ test('every version: names until 12, ids from 13', async t => {
     const nowhere = { topic: 'nowhere', topicId: 'zzzzzzzzzzzzzzzzzzzzzw', partitions: [at(0, 0)] }
     const reply = await client.send(fetch, version, { ...wanting([]), topics: [nowhere] })
     const missing = version >= 13 ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    t.match(reply.responses, [{ partitions: [{ errorCode: missing, highWatermark: -1 }] }])
+    t.match(reply.responses, [{ partitions: [{ errorCode: missing, highWatermark: -1, abortedTransactions: [] }] }])
+    if (version < 13) continue
+    const zero = await client.send(fetch, version, wanting([at(0, 0)]))
+    t.match(zero.responses, [{ partitions: [{ errorCode: ErrorCode.UNKNOWN_TOPIC_ID }] }], 'no id at all')
   }
 })
 
