@@ -278,6 +278,20 @@ test('an incomplete split is undone', async t => {
   t.same(files.readFileSync(name(base, 'log')), before)
 })
 
+test('what a killed process left in the page cache is synced before it counts', async t => {
+  const around = await written()
+  const { files, log, clock } = around
+  files.fdatasync = () => new Promise(() => {})
+  log.appendAsLeader(batchOf(), client)
+  clock.endTurn()
+  delete (files as { fdatasync?: unknown }).fdatasync
+  const found = await reopen(around, files, { recoveryPoint: 40, syncedEnd: 40 })
+  t.equal(found.logEndOffset, 41)
+  t.equal(found.syncedEndOffset, 41)
+  const after = files.crash({ below: () => 0 }, 'drop')
+  t.equal((await reopen(around, after, { recoveryPoint: 40, syncedEnd: 41 })).logEndOffset, 41)
+})
+
 test('pages that a failed sync may have lost are copied to new files', async t => {
   const around = await written()
   const { files, log } = around
