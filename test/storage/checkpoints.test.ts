@@ -109,8 +109,14 @@ test('meta.properties: read as Java reads it, kept whole, refused when it is not
 })
 
 test('partition.metadata and the clean-shutdown mark, damaged', async t => {
-  t.throws(() => parsePartitionMetadata('version: 1\ntopic_id: x', 'p'), { code: 'ERR_LOG_CORRUPT', message: /^p, line 1/ })
-  t.throws(() => parsePartitionMetadata('version: 0\ntopic_id: x', 'p'), { code: 'ERR_LOG_CORRUPT', message: /^p, line 2/ })
+  t.throws(() => parsePartitionMetadata('version: 1\ntopic_id: x', 'p'), {
+    code: 'ERR_LOG_CORRUPT',
+    message: /^p, line 1/
+  })
+  t.throws(() => parsePartitionMetadata('version: 0\ntopic_id: x', 'p'), {
+    code: 'ERR_LOG_CORRUPT',
+    message: /^p, line 2/
+  })
   t.throws(() => parsePartitionMetadata('', 'p'), { code: 'ERR_LOG_CORRUPT' })
   t.equal(parseCleanShutdown(''), -1, 'an older Kafka writes an empty file')
   t.equal(parseCleanShutdown('{"version":0}'), -1)
