@@ -184,9 +184,7 @@ const committing: Scenario = {
     await commit('long metadata', [partition(0, { committedMetadata: 'x'.repeat(5000) })])
     await commit('unknown partition', [partition(9)])
     await commit('negative offset', [partition(0, { committedOffset: -5 })])
-    const nowhere = [
-      { name: `${name}-missing`, topicId: '11111111-1111-1111-1111-111111111111', partitions: [partition(0)] }
-    ]
+    const nowhere = [{ name: `${name}-missing`, topicId: 'EREREREREREREREREREREQ', partitions: [partition(0)] }]
     await commit('unknown topic', [], { topics: nowhere })
     await commit('nothing', [], { topics: [] })
     const { memberId, generationId } = await enter(stage, groupId)
@@ -222,9 +220,7 @@ const fetchings: Scenario = {
     const topic = (partitionIndexes: number[]) => [{ name, topicId, partitionIndexes }]
     await get('one', topic([0]))
     await get('uncommitted', topic([0, 1, 9]))
-    await get('unknown topic', [
-      { name: `${name}-missing`, topicId: '11111111-1111-1111-1111-111111111111', partitionIndexes: [0] }
-    ])
+    await get('unknown topic', [{ name: `${name}-missing`, topicId: 'EREREREREREREREREREREQ', partitionIndexes: [0] }])
     await get('unknown group', topic([0]), `${groupId}-missing`)
     await get('no group', topic([0]), '')
     if (version >= 2) await get('all', null)

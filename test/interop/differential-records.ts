@@ -67,7 +67,7 @@ const producing: Scenario = {
     await go('unknown partition', null, {
       topicData: [{ name: topic.name, topicId: topic.topicId, partitionData: [{ index: 9, records: good }] }]
     })
-    const nowhere = { name: `${topic.name}-missing`, topicId: '11111111-1111-1111-1111-111111111111' }
+    const nowhere = { name: `${topic.name}-missing`, topicId: 'EREREREREREREREREREREQ' }
     await send(stage, 'unknown topic', version, nowhere, good)
     await go('empty', Buffer.alloc(0))
     await go('two batches', Buffer.concat([good, good]))
@@ -168,7 +168,7 @@ const fetching: Scenario = {
     await get('unknown partition', [wanted(0, { partition: 4 })])
     const nowhere = {
       topic: `${topic.name}-missing`,
-      topicId: '11111111-1111-1111-1111-111111111111',
+      topicId: 'EREREREREREREREREREREQ',
       partitions: [wanted(0)]
     }
     await get('unknown topic', [], { topics: [nowhere] })
@@ -182,6 +182,41 @@ const fetching: Scenario = {
       await get('last fetched epoch of the future', [wanted(3, { lastFetchedEpoch: 7 })])
     }
     if (version >= 7) await sessions(stage, version, topic, get, wanted)
+  }
+}
+
+/** Limits across partitions, and a session of several. */
+const sharing: Scenario = {
+  name: 'partitions',
+  api: fetch,
+  async play(stage, version) {
+    const name = `${stage.tag}-a`
+    const topicId = await stage.createTopic(name, 4)
+    const partitionData = [0, 1, 2].map(index => ({ index, records: batchOf(['one', `of ${index}`]) }))
+    const all = { acks: -1, timeoutMs: 10_000, topicData: [{ name, topicId, partitionData }] }
+    await stage.call('produce to three', produce, 12, all)
+    await stage.call('and again', produce, 12, all)
+    const wanted = (partition: number, fetchOffset = 0) => ({ partition, fetchOffset, partitionMaxBytes: 1_000_000 })
+    const get = (what: string, partitions: object[], more = {}) =>
+      stage.call(what, fetch, version, {
+        maxWaitMs: 0,
+        minBytes: 1,
+        topics: [{ topic: name, topicId, partitions }],
+        ...more
+      })
+    const four = [3, 0, 1, 2].map(partition => wanted(partition))
+    await get('all', four)
+    for (const maxBytes of [1, 100, 200, 250, 400]) await get(`at most ${maxBytes} bytes`, four, { maxBytes })
+    await get('one of them unknown', [...four, wanted(9)])
+    await get('one of them beyond its end', [wanted(0, 9), wanted(1)])
+    await get('nothing for a while', [wanted(3), wanted(0, 4)], { maxWaitMs: 200 })
+    if (version < 7) return
+    const first = await get('a session', four, { sessionId: 0, sessionEpoch: 0 })
+    const sessionId = first?.sessionId ?? 0
+    await get('two go on', [wanted(0, 2), wanted(1, 4)], { sessionId, sessionEpoch: 1 })
+    await stage.ask(produce, 12, all)
+    await get('what is new', [], { topics: [], sessionId, sessionEpoch: 2 })
+    await get('a full one again', four, { sessionId, sessionEpoch: 0 })
   }
 }
 
@@ -318,4 +353,4 @@ const numbering: Scenario = {
   }
 }
 
-export const recordScenarios = [producing, idempotence, fetching, seeking, epochs, deleting, numbering]
+export const recordScenarios = [producing, idempotence, fetching, sharing, seeking, epochs, deleting, numbering]

@@ -2,6 +2,7 @@
 // addresses, times, the words of messages) is replaced by a name.
 import { type Connection, connect } from '../../clients/connection.ts'
 import { createTopics } from '../../protocol/messages/create-topics.ts'
+import { listOffsets } from '../../protocol/messages/list-offsets.ts'
 import { metadata } from '../../protocol/messages/metadata.ts'
 import { batchesOf, endOfBatch } from '../../protocol/records/batch.ts'
 import type { Api, RequestDraft, ResponseOf } from '../../protocol/schema.ts'
@@ -69,6 +70,17 @@ export class Stage {
     await until(`${name} can be used`, 10_000, async () => {
       const answer = await this.ask(metadata, 12, { topics: [{ name }] })
       return typeof answer !== 'string' && answer.topics[0]?.partitions.every(each => each.leaderId >= 0)
+        ? true
+        : undefined
+    })
+    // The metadata may know of a leader before the broker knows that it leads.
+    const topic = {
+      name,
+      partitions: Array.from({ length: partitions }, (_, partitionIndex) => ({ partitionIndex, timestamp: -1 }))
+    }
+    await until(`${name} is led`, 10_000, async () => {
+      const answer = await this.ask(listOffsets, 7, { replicaId: -1, topics: [topic] })
+      return typeof answer !== 'string' && answer.topics[0]?.partitions.every(each => each.errorCode === 0)
         ? true
         : undefined
     })

@@ -12,7 +12,7 @@ import type { Scenario, Stage } from './differential-stage.ts'
 
 const TOPIC = 2
 const BROKER = 4
-const NO_ID = '00000000-0000-0000-0000-000000000000'
+const NO_ID = 'AAAAAAAAAAAAAAAAAAAAAA'
 
 const creating: Scenario = {
   name: 'topics',
@@ -91,7 +91,7 @@ const asking: Scenario = {
     if (version < 10) return
     await ask('by id and name', { topics: [{ name, topicId }] })
     await ask('no name', { topics: [{ name: null, topicId }] })
-    await ask('unknown id', { topics: [{ name: null, topicId: '11111111-1111-1111-1111-111111111111' }] })
+    await ask('unknown id', { topics: [{ name: null, topicId: 'EREREREREREREREREREREQ' }] })
     await ask('neither', { topics: [{ name: null, topicId: NO_ID }] })
   }
 }
