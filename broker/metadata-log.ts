@@ -3,7 +3,7 @@
 // hold: an epoch is on the disk before anything is done in it; nothing is committed before it is synced here.
 import path from 'node:path'
 import { formatQuorumState, parseQuorumState, type QuorumState } from '../protocol/cluster/quorum-state.ts'
-import { MoldauError } from '../protocol/failure.ts'
+import { isFailure, MoldauError } from '../protocol/failure.ts'
 import { type BrokerId, type LeaderEpoch, type Offset, ZERO_UUID } from '../protocol/types.ts'
 import { checkFeatures } from '../replication/controller/features.ts'
 import {
@@ -250,13 +250,22 @@ async function storedState({ files, log, voters }: MetadataLogOptions): Promise<
   const file = path.join(log.directory, QUORUM_STATE)
   const bytes = await files.readFile(file)
   if (bytes === null) return null
-  const state = parseQuorumState(bytes.toString('utf8'))
+  const state = quorumStateIn(file, bytes.toString('utf8'))
   const known = new Set(state.currentVoters)
   if (state.version !== 0 || known.size !== voters.length || !voters.every(id => known.has(id))) {
     const who = state.version === 0 ? `the voters [${state.currentVoters}]` : 'voters that change at run time'
     throw new MoldauError('ERR_WRONG_DIRECTORY', `${file}: it names ${who}, this node is configured with [${voters}]`)
   }
   return state
+}
+
+function quorumStateIn(file: string, text: string): QuorumState {
+  try {
+    return parseQuorumState(text)
+  } catch (error) {
+    if (!isFailure(error)) throw error
+    throw new MoldauError(error.code, `${file}: ${error.message}`, { cause: error })
+  }
 }
 
 async function* batchesFrom(log: Log, from: Offset): AsyncGenerator<MetadataBatch> {

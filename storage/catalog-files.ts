@@ -15,7 +15,7 @@ import {
 import type { Files } from './files.ts'
 import type { Log } from './log.ts'
 import { OffsetCheckpoint } from './offset-checkpoint.ts'
-import { partitionName } from './partition-names.ts'
+import { METADATA_TOPIC, partitionName } from './partition-names.ts'
 
 type Logs = ReadonlyMap<string, Log>
 
@@ -97,11 +97,18 @@ export class CatalogFiles {
     }
   }
 
-  /** For a directory that is to be made. Where a log of this very topic was before, offsets would be given twice. */
-  checkNothingLost(name: string, topicId: Uuid | null): void {
+  /** Before a log is begun: where one of this very topic was before, offsets would be given twice. Its directory may be
+   *  gone, or be taken for that of another topic by a damaged partition.metadata. */
+  checkNothingLost(name: string, topicId: Uuid | null, found: Uuid | null | undefined): void {
     const entry = this.#syncedEnds.entry(name)
-    if (topicId === null || entry?.topicId !== topicId || entry.offset === 0) return
-    throw new MoldauError('ERR_LOG_CORRUPT', `${name}: the directory is gone, but all below ${entry.offset} was synced`)
+    const end = topicId !== null && entry?.topicId === topicId ? entry.offset : 0
+    const isMetadata = name.startsWith(`${METADATA_TOPIC}-`) && found
+    if (end === 0 && !isMetadata) return
+    const what = found ? `partition.metadata names topic ${found}, not ${topicId}` : 'the directory is gone'
+    throw new MoldauError(
+      'ERR_LOG_CORRUPT',
+      `${name}: ${what}, but ${end > 0 ? `all below ${end}` : 'more'} was synced`
+    )
   }
 
   highWatermarkOf(name: string): Offset {

@@ -270,17 +270,15 @@ export class Catalog {
     const name = partitionName(topicPartition)
     const directory = path.join(this.directory, name)
     try {
-      let known = this.#unclaimed.has(name) || this.#logs.has(name) ? await this.#topicIdIn(directory, name) : undefined
-      if (known && topicId !== null && known !== topicId) {
-        await this.#retire(topicPartition, 'stray')
-        known = undefined
-      }
-      const isNew = known === undefined
+      const known =
+        this.#unclaimed.has(name) || this.#logs.has(name) ? await this.#topicIdIn(directory, name) : undefined
+      const isNew = known === undefined || (topicId !== null && known !== null && known !== topicId)
       if (isNew) {
-        this.#files.checkNothingLost(name, topicId)
+        this.#files.checkNothingLost(name, topicId, known)
+        if (known) await this.#retire(topicPartition, 'stray')
         await this.#files.forget(name, this.#logs)
       }
-      if (!known) await this.#make(directory, topicId)
+      if (isNew || !known) await this.#make(directory, topicId)
       const log = await this.#openLog(topicPartition, topicId ?? known ?? null, config, isNew)
       this.#logs.set(name, log)
       this.#unclaimed.delete(name)

@@ -27,7 +27,7 @@ export async function readFromDisk(disk: ReadFrom, from: Offset, o: ReadOptions)
     const segment = disk.segments.at(index)
     if (!segment) return { records: [], sizeInBytes: 0, endOffset: from }
     const next = disk.segments.at(index + 1)?.baseOffset
-    const result = await readSegment(disk, segment, from, o)
+    const result = await readSegment(disk, segment, from, next ?? Number.POSITIVE_INFINITY, o)
     if (result) return result
     if (next === undefined) return { records: [], sizeInBytes: 0, endOffset: from }
     // The list may have changed while the disk was asked: what came next may have been joined to what was before.
@@ -35,8 +35,14 @@ export async function readFromDisk(disk: ReadFrom, from: Offset, o: ReadOptions)
   }
 }
 
-/** Null when the segment ends before `from`, as it can after compaction. */
-async function readSegment(disk: ReadFrom, segment: Segment, from: Offset, o: ReadOptions): Promise<ReadResult | null> {
+/** Null when the segment ends before `from`, as it can after compaction. No batch of it reaches `limit`. */
+async function readSegment(
+  disk: ReadFrom,
+  segment: Segment,
+  from: Offset,
+  limit: Offset,
+  o: ReadOptions
+): Promise<ReadResult | null> {
   if (segment.sizeInBytes === 0) return null
   const fd = disk.openFiles.pin(segment.file)
   try {
@@ -49,7 +55,10 @@ async function readSegment(disk: ReadFrom, segment: Segment, from: Offset, o: Re
       const bytes = buffer.subarray(0, await disk.files.read(fd, buffer, position))
       const found = pick(bytes, from, o)
       if (found.kind === 'batches') return found.result
-      if (found.kind === 'end') return { records: [], sizeInBytes: 0, endOffset: from }
+      if (found.kind === 'end') {
+        if (found.last >= limit) throw unreadable(segment, position)
+        return { records: [], sizeInBytes: 0, endOffset: from }
+      }
       position += found.skipped
       if (found.needed > segment.writtenBytes - position) throw unreadable(segment, position)
       size = Math.max(wanted, found.needed)
@@ -64,7 +73,7 @@ async function readSegment(disk: ReadFrom, segment: Segment, from: Offset, o: Re
 type Found =
   | { kind: 'batches'; result: ReadResult }
   /** The batch at `from` may not be given: beyond `upto`, or too large. */
-  | { kind: 'end' }
+  | { kind: 'end'; last: Offset }
   /** Nothing at or beyond `from` in these bytes: go on `skipped` bytes later, with at least `needed` bytes. */
   | { kind: 'more'; skipped: number; needed: number }
 
@@ -79,7 +88,8 @@ function pick(bytes: Buffer, from: Offset, o: ReadOptions): Found {
   if (bytes.length - at < BATCH_HEADER_BYTES) return { kind: 'more', skipped: at, needed: BATCH_HEADER_BYTES }
   const first = sizeInBytes(bytes, at)
   if (first < BATCH_HEADER_BYTES) return { kind: 'more', skipped: at, needed: Number.POSITIVE_INFINITY }
-  if (lastOffset(bytes, at) >= o.upto || (first > o.maxBytes && !o.minOneMessage)) return { kind: 'end' }
+  const reaches = lastOffset(bytes, at)
+  if (reaches >= o.upto || (first > o.maxBytes && !o.minOneMessage)) return { kind: 'end', last: reaches }
   if (first > bytes.length - at) return { kind: 'more', skipped: at, needed: first }
   let end = at
   let endOffset = from

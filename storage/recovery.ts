@@ -94,6 +94,7 @@ class Recovery {
       this.#checkEnd(logStartOffset)
       return await this.#begin(logStartOffset)
     }
+    this.#checkNoneEmptied()
     const endOffset = (await this.#endOfCleanLog()) ?? (await this.#endOfEmptyLog()) ?? (await this.#walk())
     if (endOffset < logStartOffset) return await this.#begin(logStartOffset)
     return this.#result(endOffset)
@@ -294,6 +295,20 @@ class Recovery {
     if (base < end || cuts.size > 0) return false
     const { recoveryPoint, syncedEnd = Number.POSITIVE_INFINITY, config } = this.#o
     return base <= recoveryPoint || (config.compacts && base <= syncedEnd)
+  }
+
+  /** No log rolls an empty segment, and none is emptied behind it; only Kafka's cleaner leaves some. */
+  #checkNoneEmptied(): void {
+    const { config, recoveryPoint } = this.#o
+    if (config.compacts) return
+    for (const [index, { sizeInBytes, file }] of this.#segments.entries()) {
+      const next = this.#segments[index + 1]
+      if (sizeInBytes > 0 || !next || next.baseOffset > recoveryPoint) continue
+      throw new MoldauError(
+        'ERR_LOG_CORRUPT',
+        `${file.path} is empty, but everything below ${recoveryPoint} was synced`
+      )
+    }
   }
 
   #checkEnd(end: Offset): void {

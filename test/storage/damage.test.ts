@@ -1,0 +1,76 @@
+// Files that were damaged while nobody looked: what was synced is refused where it cannot be told apart from what is
+// there now, and nothing else is worse for it.
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { formatPartitionMetadata } from '../../storage/checkpoints.ts'
+import type { Log } from '../../storage/log.ts'
+import { append, Life, orders, topicId } from './catalog-fixture.ts'
+import { config } from './log-fixture.ts'
+
+const small = { ...config, segmentBytes: 200 }
+const all = { maxBytes: 1e6, upto: Number.MAX_SAFE_INTEGER, minOneMessage: true }
+
+/** A directory that was closed in order, with five segments of one record each. */
+async function fiveSegments(life: Life): Promise<string> {
+  const catalog = await life.begin()
+  const log = await catalog.getOrCreate(orders(0), topicId(1), small)
+  for (let index = 0; index < 5; index++) await append(log, 1, 100)
+  await catalog.close({ brokerEpoch: 1 })
+  return log.directory
+}
+
+const nameOf = (offset: number) => `${String(offset).padStart(20, '0')}.log`
+
+test('a segment that was emptied is no hole', async t => {
+  const life = new Life(t)
+  const directory = await fiveSegments(life)
+  truncateSync(join(directory, nameOf(2)), 0)
+  const catalog = await life.begin()
+  const refused = catalog.getOrCreate(orders(0), topicId(1), small)
+  await t.rejects(refused, {
+    code: 'ERR_LOG_CORRUPT',
+    message: /00002.log is empty, but everything below 5 was synced/
+  })
+  await catalog.close({ brokerEpoch: 1 })
+})
+
+test('a batch that claims offsets beyond its segment is an error, not the end', async t => {
+  const life = new Life(t)
+  const directory = await fiveSegments(life)
+  const bytes = readFileSync(join(directory, nameOf(2)))
+  bytes.writeUInt8(1, 3)
+  writeFileSync(join(directory, nameOf(2)), bytes)
+  const catalog = await life.begin()
+  const log: Log = await catalog.getOrCreate(orders(0), topicId(1), small)
+  await t.rejects(Promise.resolve(log.read(2, { ...all, upto: 5 })), { code: 'ERR_LOG_CORRUPT' })
+  t.match(await log.read(3, { ...all, upto: 5 }), { endOffset: 4 })
+  await catalog.close({ brokerEpoch: 1 })
+})
+
+test('a log whose topic id was damaged is not set aside for a new one', async t => {
+  const metadata = { topic: '__cluster_metadata', partition: 0 }
+  for (const hasSyncedEnds of [true, false]) {
+    const life = new Life(t)
+    let catalog = await life.begin()
+    const directories: string[] = []
+    for (const each of [orders(0), metadata]) {
+      const log = await catalog.getOrCreate(each, topicId(1), config)
+      await append(log, 5)
+      directories.push(log.directory)
+    }
+    await catalog.close({ brokerEpoch: 1 })
+    for (const directory of directories) {
+      writeFileSync(join(directory, 'partition.metadata'), formatPartitionMetadata(topicId(2)))
+    }
+    if (!hasSyncedEnds) rmSync(join(life.directory, 'moldau-synced-end-checkpoint'))
+    catalog = await life.begin()
+    const corrupt = { code: 'ERR_LOG_CORRUPT', message: /partition.metadata names topic/ }
+    await t.rejects(catalog.getOrCreate(metadata, topicId(1), config), corrupt)
+    // Without what was recorded nobody can say that the records are not those of an earlier topic.
+    if (hasSyncedEnds) await t.rejects(catalog.getOrCreate(orders(0), topicId(1), config), corrupt)
+    else t.equal((await catalog.getOrCreate(orders(0), topicId(1), config)).logEndOffset, 0)
+    t.same(life.offline, [])
+    await catalog.close({ brokerEpoch: 1 })
+  }
+})
