@@ -91,7 +91,7 @@ export interface Measured {
 }
 
 /** User and system time of a process so far, in seconds (proc(5), fields utime and stime). */
-function cpuSecondsOf(pid: number): number {
+export function cpuSecondsOf(pid: number): number {
   if (Number.isNaN(pid)) return Number.NaN
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
