@@ -277,8 +277,18 @@ async function* batchesFrom(log: Log, from: Offset): AsyncGenerator<MetadataBatc
     }
     for (const bytes of read.records) {
       // The first batch may begin below the offset that a snapshot reaches to: it was counted there.
-      for (const batch of metadataBatches(bytes)) if (batch.endOffset > at) yield batch
+      for (const batch of soundBatches(log, bytes)) if (batch.endOffset > at) yield batch
     }
     at = read.endOffset
+  }
+}
+
+/** A clean start reads the metadata log without having walked it. */
+function* soundBatches(log: Log, bytes: Buffer): Generator<MetadataBatch> {
+  try {
+    yield* metadataBatches(bytes)
+  } catch (error) {
+    if (!isFailure(error, 'ERR_CORRUPT_BATCH')) throw error
+    throw new MoldauError('ERR_LOG_CORRUPT', `${log.directory}: ${error.message}`, { cause: error })
   }
 }

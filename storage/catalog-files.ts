@@ -5,6 +5,7 @@ import path from 'node:path'
 import { MoldauError } from '../protocol/failure.ts'
 import type { Offset, TopicPartition, Uuid } from '../protocol/types.ts'
 import {
+  type ActiveSegment,
   CLEANER_POINTS,
   HIGH_WATERMARKS,
   LOG_START_OFFSETS,
@@ -87,13 +88,14 @@ export class CatalogFiles {
   recordedOf(
     name: string,
     topicId: Uuid | null
-  ): { recoveryPoint: Offset; logStartOffset: Offset; syncedEnd?: Offset } {
+  ): { recoveryPoint: Offset; logStartOffset: Offset; syncedEnd?: Offset; activeWas?: ActiveSegment } {
     const syncedEnd = this.#syncedEnds.entry(name)
     const isOfThisLog = syncedEnd && (syncedEnd.topicId === undefined || syncedEnd.topicId === topicId)
     return {
       recoveryPoint: this.#recoveryPoints.get(name) ?? 0,
       logStartOffset: this.#logStartOffsets.get(name) ?? 0,
-      ...(isOfThisLog ? { syncedEnd: syncedEnd.offset } : {})
+      ...(isOfThisLog ? { syncedEnd: syncedEnd.offset } : {}),
+      ...(isOfThisLog && syncedEnd.active ? { activeWas: syncedEnd.active } : {})
     }
   }
 
@@ -158,8 +160,10 @@ export class CatalogFiles {
     await this.#syncedEnds.update(() => {
       const entries = this.#collect(this.#syncedEnds, logs, log => this.#capped(log, log.durableEndOffset))
       return entries.map(entry => {
-        const topicId = logs.get(partitionName(entry))?.topicId
-        return topicId ? { ...entry, topicId } : entry
+        const log = logs.get(partitionName(entry))
+        if (!log?.topicId) return entry
+        const { baseOffset, sizeInBytes } = log.segments.active
+        return { ...entry, topicId: log.topicId, active: { baseOffset, sizeInBytes } }
       })
     })
   }

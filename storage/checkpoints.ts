@@ -22,12 +22,23 @@ export interface OffsetEntry extends TopicPartition {
   readonly offset: Offset
   /** Only in our own file: a later topic of the same name is another log. */
   readonly topicId?: Uuid
+  /** Only beside a topic id. */
+  readonly active?: ActiveSegment
+}
+
+/** The last segment as it was: after a clean stop it must be so still, and a start need not read it to know. */
+export interface ActiveSegment {
+  readonly baseOffset: Offset
+  readonly sizeInBytes: number
 }
 
 export function formatOffsets(entries: readonly OffsetEntry[]): string {
   let text = `0\n${entries.length}\n`
-  for (const { topic, partition, offset, topicId } of entries) {
-    text += `${topic} ${partition} ${offset}${topicId ? ` ${topicId}` : ''}\n`
+  for (const { topic, partition, offset, topicId, active } of entries) {
+    const more = [topicId, ...(active ? [active.baseOffset, active.sizeInBytes] : [])].filter(
+      each => each !== undefined
+    )
+    text += `${[topic, partition, offset, ...more].join(' ')}\n`
   }
   return text
 }
@@ -39,12 +50,15 @@ export function parseOffsets(text: string, file: string): OffsetEntry[] {
   if (lines.length < 2) return []
   if (lines[0] !== '0') throw malformed(file, 1, 'version 0 is the only known one')
   const entries = lines.slice(2).map((line, index) => {
-    const match = /^(\S+) (\d+) (\d+)(?: (\S{22}))?$/.exec(line)
+    const match = /^(\S+) (\d+) (\d+)(?: (\S{22})(?: (\d+) (\d+))?)?$/.exec(line)
     const offset = Number(match?.[3])
     if (!match || !Number.isSafeInteger(offset))
       throw malformed(file, index + 3, 'not a topic, a partition and an offset')
-    const entry = { topic: match[1] as string, partition: Number(match[2]), offset }
-    return match[4] === undefined ? entry : { ...entry, topicId: match[4] }
+    const [, topic = '', partition, , topicId, baseOffset, sizeInBytes] = match
+    const entry = { topic, partition: Number(partition), offset }
+    if (topicId === undefined) return entry
+    if (baseOffset === undefined) return { ...entry, topicId }
+    return { ...entry, topicId, active: { baseOffset: Number(baseOffset), sizeInBytes: Number(sizeInBytes) } }
   })
   if (lines[1] !== String(entries.length)) throw malformed(file, 2, `${entries.length} entries follow`)
   return entries

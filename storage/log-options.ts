@@ -2,6 +2,7 @@
 // of the broker that all logs share.
 import type { MoldauError } from '../protocol/failure.ts'
 import type { Offset, TopicPartition, Uuid } from '../protocol/types.ts'
+import type { ActiveSegment } from './checkpoints.ts'
 import type { Files } from './files.ts'
 import type { LogConfig } from './log-config.ts'
 import type { FailedOperation, FlushPolicy } from './log-writer.ts'
@@ -43,6 +44,8 @@ export interface LogOptions extends SharedStorage {
   readonly cleanShutdown: boolean
   /** A recorded lower bound of what was synced: a log that ends below it is corrupt, not torn. */
   readonly syncedEnd?: Offset
+  /** The last segment as it was recorded: where it is not so after a clean stop, somebody else was at work. */
+  readonly activeWas?: ActiveSegment
   /** A sync of this log failed in its last life: what the page cache shows may not be on the disk, so what lies behind
    *  the recovery point is copied to new files. */
   readonly isSuspect?: boolean

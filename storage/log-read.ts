@@ -18,6 +18,8 @@ export interface ReadFrom {
   readonly openFiles: OpenFiles
   readonly segments: Segments
   readonly indexIntervalBytes: number
+  /** The log's end, as it is when it is asked. */
+  readonly logEndOffset: () => Offset
 }
 
 /** Batches from the one that holds `from` on; all of one segment, which must be written to its file. */
@@ -27,7 +29,7 @@ export async function readFromDisk(disk: ReadFrom, from: Offset, o: ReadOptions)
     const segment = disk.segments.at(index)
     if (!segment) return { records: [], sizeInBytes: 0, endOffset: from }
     const next = disk.segments.at(index + 1)?.baseOffset
-    const result = await readSegment(disk, segment, from, next ?? Number.POSITIVE_INFINITY, o)
+    const result = await readSegment(disk, segment, from, () => next ?? disk.logEndOffset(), o)
     if (result) return result
     if (next === undefined) return { records: [], sizeInBytes: 0, endOffset: from }
     // The list may have changed while the disk was asked: what came next may have been joined to what was before.
@@ -40,7 +42,7 @@ async function readSegment(
   disk: ReadFrom,
   segment: Segment,
   from: Offset,
-  limit: Offset,
+  limit: () => Offset,
   o: ReadOptions
 ): Promise<ReadResult | null> {
   if (segment.sizeInBytes === 0) return null
@@ -56,7 +58,7 @@ async function readSegment(
       const found = pick(bytes, from, o)
       if (found.kind === 'batches') return found.result
       if (found.kind === 'end') {
-        if (found.last >= limit) throw unreadable(segment, position)
+        if (found.last >= limit()) throw unreadable(segment, position)
         return { records: [], sizeInBytes: 0, endOffset: from }
       }
       position += found.skipped

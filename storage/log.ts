@@ -245,7 +245,8 @@ export class Log {
 
   get disk(): ReadFrom {
     const { files, openFiles } = this.options
-    return { files, openFiles, segments: this.segments, indexIntervalBytes: this.config.indexIntervalBytes }
+    const { indexIntervalBytes } = this.config
+    return { files, openFiles, segments: this.segments, indexIntervalBytes, logEndOffset: () => this.#logEndOffset }
   }
 
   /** The first record at or after the log start that is at least as new as `timestamp` and lies below `upto`. */

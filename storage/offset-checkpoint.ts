@@ -47,11 +47,17 @@ export class OffsetCheckpoint {
   }
 
   async #write(entries: ReadonlyMap<string, OffsetEntry>): Promise<void> {
-    if (entries.size === this.#entries.size && [...entries].every(([name, { offset }]) => this.get(name) === offset)) {
-      return
-    }
+    const isSame = entries.size === this.#entries.size && [...entries.values()].every(entry => this.#has(entry))
+    if (isSame) return
     await writeOffsets(this.#files, this.#file, [...entries.values()])
     this.#entries = entries
+  }
+
+  #has(entry: OffsetEntry): boolean {
+    const known = this.#entries.get(partitionName(entry))
+    if (known?.offset !== entry.offset || known.topicId !== entry.topicId) return false
+    const { active } = known
+    return active?.baseOffset === entry.active?.baseOffset && active?.sizeInBytes === entry.active?.sizeInBytes
   }
 }
 

@@ -173,6 +173,8 @@ class Recovery {
     const active = this.#segments[this.#segments.length - 1] as Segment
     if (!cleanShutdown || isSuspect || !this.#hasEpochs || recoveryPoint < active.baseOffset) return null
     if (recoveryPoint > active.baseOffset !== active.sizeInBytes > 0) return null
+    const { baseOffset, sizeInBytes } = this.#o.activeWas ?? active
+    if (baseOffset !== active.baseOffset || sizeInBytes !== active.sizeInBytes) return null
     if (this.#segments.some(segment => !this.#hasIndexes(segment))) return null
     if (recoveryPoint < (this.#o.syncedEnd ?? 0)) return null
     return (await this.#loadProducers(recoveryPoint)) ? recoveryPoint : null

@@ -1,6 +1,6 @@
 // Files that were damaged while nobody looked: what was synced is refused where it cannot be told apart from what is
 // there now, and nothing else is worse for it.
-import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { formatPartitionMetadata } from '../../storage/checkpoints.ts'
@@ -73,4 +73,29 @@ test('a log whose topic id was damaged is not set aside for a new one', async t 
     t.same(life.offline, [])
     await catalog.close({ brokerEpoch: 1 })
   }
+})
+
+test('a clean log whose last file is not what it was is walked after all', async t => {
+  for (const garbage of [Buffer.alloc(4096), Buffer.from('garbage'.repeat(20))]) {
+    const life = new Life(t)
+    const directory = await fiveSegments(life)
+    appendFileSync(join(directory, nameOf(4)), garbage)
+    let catalog = await life.begin()
+    let log = await catalog.getOrCreate(orders(0), topicId(1), small)
+    t.match(log, { logEndOffset: 5, truncatedBytes: garbage.length })
+    t.equal(await append(log), 6)
+    await catalog.close({ brokerEpoch: 1 })
+    catalog = await life.begin()
+    log = await catalog.getOrCreate(orders(0), topicId(1), small)
+    t.equal(log.wasWalked, false)
+    t.match(await log.read(5, all), { endOffset: 6 })
+    await catalog.close({ brokerEpoch: 1 })
+  }
+  const life = new Life(t)
+  const directory = await fiveSegments(life)
+  // The one before is as large.
+  rmSync(join(directory, nameOf(4)))
+  const catalog = await life.begin()
+  await t.rejects(catalog.getOrCreate(orders(0), topicId(1), small), { code: 'ERR_LOG_CORRUPT' })
+  await catalog.close({ brokerEpoch: 1 })
 })
