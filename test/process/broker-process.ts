@@ -4,6 +4,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { type Connection, connect } from '../../clients/connection.ts'
 
+/** What the test runner gives its own processes would change when the broker's thread pool is made. */
+const { NODE_OPTIONS: _, ...ENVIRONMENT } = process.env
 const CLI = fileURLToPath(new URL('../../broker/cli.js', import.meta.url))
 const START_LIMIT_MS = 30_000
 
@@ -60,7 +62,7 @@ export class BrokerProcess {
     const command = [...(o.under ?? []), process.execPath, ...(o.nodeOptions ?? []), CLI, 'start', ...flags]
     const child = spawn(command[0] as string, command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...o.env },
+      env: { ...ENVIRONMENT, ...o.env },
       ...(o.uid === undefined ? {} : { uid: o.uid, gid: o.uid })
     })
     return new BrokerProcess(child)
