@@ -3,13 +3,14 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
+import { UNHOOKED } from './process/broker-process.ts'
 
 test('the README shows what the example prints', async t => {
   const readme = readFileSync('README.md', 'utf8')
   const shown = /<!-- example -->\n```\n([\s\S]*?)```\n<!-- \/example -->/.exec(readme)?.[1]
   const program = fileURLToPath(new URL('../scripts/example.js', import.meta.url))
-  const { NODE_OPTIONS: _, ...env } = process.env
-  const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const [command, ...hooked] = UNHOOKED
+  const child = spawn(command, [...hooked, program], { stdio: ['ignore', 'pipe', 'inherit'] })
   let printed = ''
   child.stdout.on('data', chunk => {
     printed += chunk

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { settingsAsMarkdown } from '../../broker/config/listing.ts'
 import { VERSION } from '../../broker/version.ts'
+import { UNHOOKED } from '../process/broker-process.ts'
 
 const COMMAND = fileURLToPath(new URL('../../broker/moldau.cjs', import.meta.url))
 
@@ -24,7 +25,8 @@ interface Running {
 }
 
 function run(args: string[], cwd?: string, env: Record<string, string> = {}): Running {
-  const child = spawn(process.execPath, [COMMAND, ...args], { cwd, env: { PATH: process.env.PATH ?? '', ...env } })
+  const [command, ...unhooked] = UNHOOKED
+  const child = spawn(command, [...unhooked, COMMAND, ...args], { cwd, env: { PATH: process.env.PATH ?? '', ...env } })
   let out = ''
   let err = ''
   const waiting = new Set<() => void>()

@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { type Connection, connect } from '../../clients/connection.ts'
 
-/** What the test runner gives its own processes would change when the broker's thread pool is made. */
-const { NODE_OPTIONS: _, ...ENVIRONMENT } = process.env
+/** The test runner puts a hook of its own into every node that a test starts, whatever environment it is given; it would
+ *  use the thread pool before the broker sets its size. */
+export const UNHOOKED = ['env', '-u', 'NODE_OPTIONS', process.execPath] as const
 const CLI = fileURLToPath(new URL('../../broker/cli.js', import.meta.url))
 const START_LIMIT_MS = 30_000
 
@@ -59,10 +60,10 @@ export class BrokerProcess {
       ...o.set
     }
     const flags = Object.entries(set).flatMap(([key, value]) => ['--set', `${key}=${value}`])
-    const command = [...(o.under ?? []), process.execPath, ...(o.nodeOptions ?? []), CLI, 'start', ...flags]
+    const command = [...(o.under ?? []), ...UNHOOKED, ...(o.nodeOptions ?? []), CLI, 'start', ...flags]
     const child = spawn(command[0] as string, command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...ENVIRONMENT, ...o.env },
+      env: { ...process.env, ...o.env },
       ...(o.uid === undefined ? {} : { uid: o.uid, gid: o.uid })
     })
     return new BrokerProcess(child)
