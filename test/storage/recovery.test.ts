@@ -97,6 +97,16 @@ test('after a crash only what lies behind the recovery point is read', async t =
   t.equal(found.recoveryPoint, 40, 'so little may be walked again')
 })
 
+test('what was long to walk is written down, so that the next start need not', async t => {
+  const around = await written({ config: { ...small, segmentBytes: 10_000_000 } })
+  const { log } = around
+  for (let index = 0; index < 3; index++) log.appendAsLeader(batchOf({ valueBytes: 100_000 }), client)
+  await log.flush()
+  const files = around.files.crash({ below: () => 0 }, 'keep')
+  const found = await reopen(around, files, { recoveryPoint: 40, syncedEnd: 0 })
+  t.equal(found.recoveryPoint, 43)
+})
+
 /** Cuts or spoils the end of the last segment. */
 function spoil(files: MemoryFiles, log: Log, how: 'cut' | 'flip' | 'zeros' | 'garbage', at = -1): void {
   const { file, sizeInBytes } = log.segments.active
