@@ -59,25 +59,33 @@ export class DiskSpace {
 
   /** Never rejects: a disk that cannot be asked is found out by the next write. */
   check(): Promise<void> {
-    this.#checking ??= this.#check().finally(() => {
+    this.#checking ??= this.#checkUntilSure().finally(() => {
       this.#checking = null
     })
     return this.#checking
   }
 
-  async #check(): Promise<void> {
+  /** An append that was refused while the disk was asked is answered for by asking once more. */
+  async #checkUntilSure(): Promise<void> {
+    while ((await this.#check()) && this.#isFeared && !this.#isLow);
+  }
+
+  /** False if the disk could not be asked. */
+  async #check(): Promise<boolean> {
     const { files, directory, clock, reserveBytes, onChange } = this.#o
     this.#checkedMs = clock.monotonicMs()
     const counted = this.#bytesSinceCheck
+    const wasFeared = this.#isFeared
+    this.#isFeared = false
     const usage = await files.diskUsage(directory).catch(() => null)
     this.#bytesSinceCheck -= counted
-    if (usage === null) return
+    if (usage === null) return false
     const reserve = reserveBytes() ?? Math.min(RESERVE_MAX_BYTES, Math.floor(usage.totalBytes * RESERVE_SHARE))
     this.#roomBytes = reserve === 0 ? Number.POSITIVE_INFINITY : Math.max(0, usage.freeBytes - reserve)
-    const isLow = usage.freeBytes < (this.#isLow || this.#isFeared ? reserve * CLEARANCE : reserve)
-    this.#isFeared = false
-    if (isLow === this.#isLow) return
+    const isLow = usage.freeBytes < (this.#isLow || wasFeared ? reserve * CLEARANCE : reserve)
+    if (isLow === this.#isLow) return true
     this.#isLow = isLow
     onChange(isLow, { ...usage, reserveBytes: reserve })
+    return true
   }
 }
