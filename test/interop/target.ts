@@ -61,7 +61,8 @@ async function startMoldau(folder: string, settings: Record<string, string>): Pr
       .join('')
   )
   const sets = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])
-  const cli = resolve(import.meta.dirname, '../../broker/cli.js')
+  // What `npm start` runs.
+  const cli = resolve(import.meta.dirname, '../../bin/moldau.cjs')
   // The file may have the output of an earlier life.
   const before = existsSync(output) ? readFileSync(output, 'utf8').length : 0
   const broker = launch(process.execPath, [cli, 'start', file, ...sets], { output })

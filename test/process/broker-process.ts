@@ -7,7 +7,7 @@ import { type Connection, connect } from '../../clients/connection.ts'
 /** The test runner puts a hook of its own into every node that a test starts, whatever environment it is given; it would
  *  use the thread pool before the broker sets its size. */
 export const UNHOOKED = ['env', '-u', 'NODE_OPTIONS', process.execPath] as const
-const CLI = fileURLToPath(new URL('../../broker/cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../broker/moldau.cjs', import.meta.url))
 const START_LIMIT_MS = 30_000
 
 export interface ProcessOptions {
