@@ -38,12 +38,12 @@ export class DiskSpace {
     this.#o = o
   }
 
+  /** Whoever is refused by reckoning makes the disk be asked at once, so that it is known and told why. */
   get isLow(): boolean {
-    if (this.#isDue()) void this.check()
-    if (this.#isLow) return true
-    if (this.#bytesSinceCheck <= this.#roomBytes) return false
-    this.#isFeared = true
-    return true
+    const isBeyond = this.#bytesSinceCheck > this.#roomBytes
+    if (isBeyond) this.#isFeared = true
+    if (isBeyond || this.#isDue()) void this.check()
+    return this.#isLow || isBeyond
   }
 
   /** Bytes that are about to be written. */
@@ -52,7 +52,6 @@ export class DiskSpace {
   }
 
   #isDue(): boolean {
-    if (this.#checking) return false
     if (this.#bytesSinceCheck > Math.max(BYTES_BEFORE_CHECK_MIN, this.#roomBytes * SHARE_BEFORE_CHECK)) return true
     return this.#o.clock.monotonicMs() - this.#checkedMs >= CHECK_INTERVAL_MS
   }
