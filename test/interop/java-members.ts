@@ -90,17 +90,17 @@ async function share(target: Target, tools: Tools, assignor: string): Promise<vo
     const before = consumed()
     await call('kafka-producer-perf-test', produce)
     await until('6000 more', 30_000, () => consumed() >= before + 6000 || undefined)
+    // Commits follow what was read, so the members live until theirs have come.
+    await until('nothing is left', 20_000, async () => {
+      const text = await call('kafka-consumer-groups', `--describe --group ${topic}-g`)
+      const lags = lines(text)
+        .filter(line => line.includes(` ${topic} `))
+        .map(line => line.split(/\s+/)[5])
+      return (lags.length === 6 && lags.every(lag => lag === '0')) || undefined
+    })
   } finally {
     for (const member of members) end(member.process, 'SIGKILL')
   }
-  // What the killed member had not committed may come again, and nothing may be left.
-  await until('nothing is left', 20_000, async () => {
-    const text = await call('kafka-consumer-groups', `--describe --group ${topic}-g`)
-    const lags = lines(text)
-      .filter(line => line.includes(` ${topic} `))
-      .map(line => line.split(/\s+/)[5])
-    return (lags.length === 6 && lags.every(lag => lag === '0')) || undefined
-  })
 }
 
 async function comeBack(target: Target, tools: Tools): Promise<void> {
