@@ -1,5 +1,6 @@
 // The group coordinator in this broker: built from its settings and clock, told of the partitions of
 // `__consumer_offsets` that the broker leads, and given each of their logs as a coordinator sees it.
+import { CONSUMER_OFFSETS } from '../replication/controller/topic-names.ts'
 import type { SnapshotCache } from '../storage/snapshot-cache.ts'
 import type { Clock, Random } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
@@ -8,7 +9,7 @@ import { type CoordinatorLog, groupSettings } from './groups/ports.ts'
 import type { Logger } from './log.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import type { Partition } from './partition.ts'
-import { CONSUMER_OFFSETS, type Partitions } from './partitions.ts'
+import type { Partitions } from './partitions.ts'
 
 export interface GroupParts {
   readonly config: BrokerConfig

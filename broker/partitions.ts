@@ -3,6 +3,7 @@
 import { ErrorCode } from '../protocol/errors.ts'
 import { isFailure } from '../protocol/failure.ts'
 import { type LeaderEpoch, type TopicPartition, type Uuid, ZERO_UUID } from '../protocol/types.ts'
+import { CONSUMER_OFFSETS, INTERNAL_TOPICS } from '../replication/controller/topic-names.ts'
 import { type MetadataDelta, ResourceType } from '../replication/metadata/delta.ts'
 import type { MetadataImage, Topic } from '../replication/metadata/image.ts'
 import type { Catalog } from '../storage/catalog.ts'
@@ -13,9 +14,6 @@ import { Deadlines } from './deadlines.ts'
 import type { Logger } from './log.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import { Partition } from './partition.ts'
-
-export const CONSUMER_OFFSETS = '__consumer_offsets'
-const INTERNAL_TOPICS: ReadonlySet<string> = new Set([CONSUMER_OFFSETS, '__transaction_state', '__share_group_state'])
 
 export function isInternalTopic(topic: string): boolean {
   return INTERNAL_TOPICS.has(topic)

@@ -2,6 +2,7 @@
 // the first group is looked for, and answers when it can be used.
 import { ErrorCode, errorMessage } from '../../protocol/errors.ts'
 import { findCoordinator } from '../../protocol/messages/find-coordinator.ts'
+import { CONSUMER_OFFSETS } from '../../replication/controller/topic-names.ts'
 import { endpointOf } from '../endpoints.ts'
 import type { Services } from '../services.ts'
 import { handler, type RequestContext } from './handler.ts'
@@ -9,7 +10,6 @@ import { handler, type RequestContext } from './handler.ts'
 const GROUP = 0
 const TRANSACTION = 1
 const SEVERAL_KEYS_SINCE = 4
-const OFFSETS_TOPIC = '__consumer_offsets'
 
 interface Found {
   readonly nodeId: number
@@ -35,8 +35,9 @@ async function find(key: string, keyType: number, context: RequestContext, servi
     return none(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 'transactions are not supported by this broker yet')
   }
   if (keyType !== GROUP) return none(ErrorCode.INVALID_REQUEST, `coordinators of key type ${keyType} do not exist here`)
-  if (!services.metadata.image.topicsByName.has(OFFSETS_TOPIC)) await services.controller.autoCreate([OFFSETS_TOPIC])
-  const topic = services.metadata.image.topicsByName.get(OFFSETS_TOPIC)
+  if (!services.metadata.image.topicsByName.has(CONSUMER_OFFSETS))
+    await services.controller.autoCreate([CONSUMER_OFFSETS])
+  const topic = services.metadata.image.topicsByName.get(CONSUMER_OFFSETS)
   const leader = topic?.partitions[services.groups.partitionOf(key)]?.leader
   // Named only when it will answer: librdkafka gives NOT_COORDINATOR of a commit's reading to the application. Another
   // request may have made the topic a moment ago, and its logs are still being opened.

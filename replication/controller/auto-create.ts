@@ -4,6 +4,7 @@
 import { ErrorCode } from '../../protocol/errors.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import { type Decision, isActive, type Rules } from './decision.ts'
+import { CONSUMER_OFFSETS } from './topic-names.ts'
 import { type CreatedTopic, decideCreateTopics } from './topics.ts'
 
 /** The settings of `__consumer_offsets`. */
@@ -12,8 +13,6 @@ export interface AutoCreation {
   readonly offsetsReplicationFactor: number
   readonly offsetsSegmentBytes: number
 }
-
-const CONSUMER_OFFSETS = '__consumer_offsets'
 
 /** A topic that exists counts as made: two clients may have asked at the same time. */
 export function decideAutoCreate(

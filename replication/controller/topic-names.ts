@@ -3,9 +3,11 @@
 const LONGEST_NAME = 249
 const LEGAL = /^[a-zA-Z0-9._-]+$/
 
+/** Offsets and groups live here. */
+export const CONSUMER_OFFSETS = '__consumer_offsets'
 /** Topics that the broker itself writes. Clients may read them, and only admin tools may change them. */
 export const INTERNAL_TOPICS: ReadonlySet<string> = new Set([
-  '__consumer_offsets',
+  CONSUMER_OFFSETS,
   '__transaction_state',
   '__share_group_state'
 ])
