@@ -20,6 +20,9 @@ export const FAILURES = {
   ERR_CONFIG: 'a setting that cannot be used',
   ERR_LISTEN: 'an address that cannot be listened on',
   ERR_NOT_LEADER: 'leadership was lost before the records were committed',
+  ERR_REFUSED: 'an address where nobody listens',
+  ERR_DISCONNECTED: 'a connection that ended before the answer',
+  ERR_TIMEOUT: 'no answer in time',
   ERR_CLOSED: 'the broker, the connection or the log is closing'
 } as const
 

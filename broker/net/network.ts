@@ -1,0 +1,89 @@
+// The port to the network: everything that the broker asks of TCP, and nothing else. nodeNetwork is the real one, and
+// its streams are net.Socket themselves, so that the way of a byte is not one call longer; the simulator has another.
+import net from 'node:net'
+
+/** A place that can be connected to. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** What is used of a TCP connection; a net.Socket is one, and its documentation is the rule for every other. */
+export interface ByteStream {
+  readonly remoteAddress?: string | undefined
+  readonly remotePort?: number | undefined
+  readonly localAddress?: string | undefined
+  readonly localPort?: number | undefined
+  readonly destroyed: boolean
+  /** Bytes that were written and that the system has not taken. */
+  readonly writableLength: number
+  setNoDelay(noDelay?: boolean): unknown
+  /** `done` is called when the system has taken the bytes, or with the error that ended the stream. */
+  write(bytes: Uint8Array | string, done?: (error?: Error | null) => void): boolean
+  cork(): void
+  uncork(): void
+  pause(): unknown
+  resume(): unknown
+  /** No more will be written; what was is still sent. */
+  end(): unknown
+  destroy(error?: Error): unknown
+  /** Ends once everything that was written has been taken by the system. */
+  destroySoon(): unknown
+  /** With a reset, as a process that dies. */
+  resetAndDestroy(): unknown
+  on(event: 'connect' | 'drain' | 'end' | 'close', listener: () => void): this
+  on(event: 'data', listener: (chunk: Buffer) => void): this
+  on(event: 'error', listener: (error: Error) => void): this
+  once(event: 'connect' | 'drain' | 'end' | 'close', listener: () => void): this
+  once(event: 'error', listener: (error: Error) => void): this
+  off(event: 'connect' | 'drain' | 'end' | 'close', listener: () => void): this
+  off(event: 'error', listener: (error: Error) => void): this
+}
+
+export interface ListenOptions {
+  readonly host: string
+  /** 0: the system chooses. */
+  readonly port: number
+  readonly backlog: number
+  readonly ipv6Only?: boolean
+}
+
+export interface Listening {
+  readonly port: number
+  /** Accepts no more; what was accepted stays. */
+  close(): void
+}
+
+export interface Network {
+  /** Rejects with the system's error (its `code`: EADDRINUSE, EACCES, ...). `onError`: one connection could not be
+   *  accepted (out of descriptors); the listener stays. */
+  listen(
+    options: ListenOptions,
+    onStream: (stream: ByteStream) => void,
+    onError: (error: Error) => void
+  ): Promise<Listening>
+  /** The stream says 'connect', or 'error' (`code`: ECONNREFUSED, ETIMEDOUT, ...) and 'close'. What is written before
+   *  is sent once it is connected. */
+  connect(host: string, port: number): ByteStream
+}
+
+export const nodeNetwork: Network = {
+  listen(options, onStream, onError) {
+    // Half open: a client that has sent its last request still gets the answers.
+    const server = net.createServer({ allowHalfOpen: true, noDelay: true }, onStream)
+    return new Promise((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(options, () => {
+        server.off('error', reject)
+        server.on('error', onError)
+        resolve({ port: (server.address() as net.AddressInfo).port, close: () => void server.close() })
+      })
+    })
+  },
+  connect: (host, port) => net.connect({ host, port, noDelay: true })
+}
+
+/** The code of a system's error: ECONNREFUSED, EADDRINUSE, ... */
+export function systemCode(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException | null)?.code
+}
