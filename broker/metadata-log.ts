@@ -4,7 +4,7 @@
 import path from 'node:path'
 import { formatQuorumState, parseQuorumState, type QuorumState } from '../protocol/cluster/quorum-state.ts'
 import { isFailure, MoldauError } from '../protocol/failure.ts'
-import { type BrokerId, type LeaderEpoch, type Offset, ZERO_UUID } from '../protocol/types.ts'
+import { type BrokerId, type LeaderEpoch, type Offset, type Uuid, ZERO_UUID } from '../protocol/types.ts'
 import { checkFeatures } from '../replication/controller/features.ts'
 import {
   leaderChangeBatch,
@@ -40,6 +40,16 @@ export interface MetadataLogOptions {
   readonly logger: Logger
   readonly snapshotBytesMax: () => number
   readonly snapshotIntervalMs: () => number
+}
+
+/** Whom the log tells what this node is in the quorum: its controller. Called synchronously. */
+export interface QuorumListener {
+  /** This node leads; everything before its epoch is committed and in the cache. Appends may follow in the same turn. */
+  lead(): void
+  /** It leads no more, or never again: no more appends. Also after a failed log. */
+  resign(): void
+  /** The high watermark moved while this node leads; the cache has what is committed. */
+  committed(): void
 }
 
 export class MetadataLog implements MachineLog<MetadataRecord> {
@@ -136,7 +146,8 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
   }
 
   /** Takes part in the quorum. When it resolves with this node as the leader, appends may follow in the same turn. */
-  async start(onCommitted: () => void): Promise<void> {
+  async start(on: QuorumListener | (() => void)): Promise<void> {
+    const onCommitted = typeof on === 'function' ? on : () => on.committed()
     this.#onCommitted = onCommitted
     this.#o.log.onSynced(syncedEndOffset => this.#step({ kind: 'synced', syncedEndOffset }))
     const [store] = step(this.#quorum, { kind: 'started', logEndOffset: this.logEndOffset })
@@ -151,6 +162,48 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
     const batch = metadataBatch(records, this.leaderEpoch, this.#o.clock.nowMs())
     this.#append(batch)
     return this.logEndOffset
+  }
+
+  /** The cluster's id: of meta.properties, or as committed; null while nobody knows one. */
+  get clusterId(): Uuid | null {
+    throw new Error('not there yet')
+  }
+
+  /** True once the cache has reached a leader's high watermark as told in this life, the cluster id is known, and this
+   *  directory says so durably. */
+  get isCaughtUp(): boolean {
+    throw new Error('not there yet')
+  }
+
+  /** Resolves when `isCaughtUp`; rejects (ERR_WRONG_DIRECTORY, ERR_CLOSED) when that will not be. */
+  whenCaughtUp(): Promise<void> {
+    throw new Error('not there yet')
+  }
+
+  /** Called after each change of leaderId or leaderEpoch. Gives the way to unsubscribe. */
+  onLeaderChange(_listener: () => void): () => void {
+    throw new Error('not there yet')
+  }
+
+  /** Where that voter's controller listens, by controller.quorum.voters; null: no voter. */
+  controllerAddress(_nodeId: BrokerId): { readonly host: string; readonly port: number } | null {
+    throw new Error('not there yet')
+  }
+
+  /** As the leader: resolves when every replica that fetched within the last second knows the high watermark to be at
+   *  or above `endOffset`, or when the time is up, or when this node leads no more. */
+  whenKnown(_endOffset: Offset, _limitMs: number): Promise<void> {
+    throw new Error('not there yet')
+  }
+
+  /** Graceful: hands the leadership over (EndQuorumEpoch), then takes no part any more. Resolves within a second. */
+  handOver(): Promise<void> {
+    throw new Error('not there yet')
+  }
+
+  /** At once: takes no part any more. The listener's resign() was called if this node led. */
+  stop(): void {
+    throw new Error('not there yet')
   }
 
   /** Leads no more: the log failed, or the node stops. */
