@@ -10,9 +10,11 @@ import { logConfigOf, topicComplaint } from './config/log-settings.ts'
 import { canonicalText, parseSetting } from './config/setting.ts'
 import { BUILT_IN, type Gathered, type Given, gather, type Sources } from './config/sources.ts'
 import { type BrokerKey, brokerSettings, settingOf, type ValueOf } from './config/table.ts'
+import { checkVoters, type VoterAddress, votersOf } from './config/voters.ts'
 
 export type { AdvertisedListener, Listener, SecurityProtocol } from './config/endpoints.ts'
 export type { BrokerKey, ValueOf } from './config/table.ts'
+export type { VoterAddress } from './config/voters.ts'
 
 /** Where a value comes from, the strongest first. */
 export type Origin = 'dynamic broker' | 'dynamic default' | 'static' | 'default'
@@ -45,6 +47,8 @@ export class BrokerConfig {
   readonly listeners: readonly Listener[]
   readonly advertisedListeners: readonly AdvertisedListener[]
   readonly interBrokerListener: string
+  /** controller.quorum.voters; empty: this node is alone. */
+  readonly voters: readonly VoterAddress[]
   readonly #given: ReadonlyMap<string, Given>
   #ofBroker: ReadonlyMap<string, string> = NO_OVERRIDES
   #ofCluster: ReadonlyMap<string, string> = NO_OVERRIDES
@@ -64,6 +68,8 @@ export class BrokerConfig {
     this.interBrokerListener = endpoints.interBrokerListener
     this.nodeId = this.get('node.id')
     this.dataDirectory = checkTogether(this)
+    this.voters = votersOf(this.get('controller.quorum.voters'))
+    checkVoters(this.voters, this.get('controller.quorum.voters'), this.nodeId, this.listeners)
   }
 
   get<K extends BrokerKey>(key: K): ValueOf<K> {

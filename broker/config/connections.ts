@@ -74,14 +74,16 @@ export const connectionsSettings = {
     ignored: LATER.threads
   }),
   'background.threads': int(10, 'Threads for small jobs.', { update: 'cluster-wide', min: 1, ignored: LATER.threads }),
-  'request.timeout.ms': int(30000, "How long the broker waits for another one's answer.", { ignored: LATER.replicas }),
+  'request.timeout.ms': int(30000, "How long the broker waits for another one's answer.", {
+    ignored: 'each kind of request has a time-out of its own'
+  }),
   'socket.connection.setup.timeout.ms': long(10000, 'First time-out for a connection to another broker.', {
-    ignored: LATER.replicas
+    ignored: 'the time-out of a request holds for its connection too'
   }),
   'socket.connection.setup.timeout.max.ms': long(
     30000,
     'The time-out for a connection to another broker grows up to this.',
-    { ignored: LATER.replicas }
+    { ignored: 'the time-out of a request holds for its connection too' }
   ),
   'connections.max.reauth.ms': long(0, 'A SASL connection must authenticate again within this time.', {
     ignored: LATER.security

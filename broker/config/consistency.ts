@@ -26,25 +26,12 @@ function checkRoles(settings: Settings): void {
 }
 
 function checkQuorum(settings: Settings): void {
-  const voters = settings.get('controller.quorum.voters')
-  for (const voter of voters) {
-    const match = /^(\d+)@([^\s@]+):(\d{1,5})$/.exec(voter)
-    if (match === null) fail(`controller.quorum.voters=${voters.join(',')}: '${voter}' must be id@host:port`)
-  }
-  if (voters.length > 1) {
-    fail(`controller.quorum.voters=${voters.join(',')}: more than one controller is not built yet; name this node only`)
-  }
-  const nodeId = settings.get('node.id')
-  const only = voters[0]
-  if (only !== undefined && Number(only.split('@')[0]) !== nodeId) {
-    fail(`controller.quorum.voters=${only} must name this node, whose node.id is ${nodeId}`)
-  }
   const servers = settings.get('controller.quorum.bootstrap.servers')
-  if (servers.length > 1) {
-    fail(
-      `controller.quorum.bootstrap.servers=${servers.join(',')}: more than one controller is not built yet; name this node only`
-    )
-  }
+  if (settings.get('controller.quorum.voters').length > 0 || servers.length <= 1) return
+  fail(
+    `controller.quorum.bootstrap.servers=${servers.join(',')}: a quorum whose members change is not built yet; ` +
+      'name all controllers in controller.quorum.voters'
+  )
 }
 
 function dataDirectory(settings: Settings): string {

@@ -79,7 +79,8 @@ export function settingsAsMarkdown(word?: string): string {
 
 const HEAD = `# Settings
 
-Written by \`moldau config --markdown\`; do not edit. Names, types, defaults and limits are Kafka's, except for those that begin with \`moldau.\`.
+Written by \`moldau config --markdown\`; do not edit. Names, types, defaults and limits are Kafka's, except for those that begin with \`moldau.\`;
+where a default is not Kafka's, its line says so and why.
 
 A setting comes from a file with Kafka's names (\`moldau start server.properties\`), from the environment (\`KAFKA_LOG_DIRS\` is
 \`log.dirs\`: \`_\` stands for a dot, \`__\` for an underscore, \`___\` for a dash; \`MOLDAU_LOG_FLUSH_POLICY\` is \`moldau.log.flush.policy\`), and

@@ -4,44 +4,41 @@ import { boolean, int, LATER, list, long, text } from './setting.ts'
 export const quorumSettings = {
   'controller.quorum.voters': list(
     '',
-    'The controllers as id@host:port, for a quorum whose members do not change (one for now).'
+    'The controllers as id@host:port, the same list on every node, for a quorum whose members do not change; empty: this node alone.'
   ),
-  'controller.quorum.bootstrap.servers': list('', 'Addresses at which controllers are found (one for now).'),
+  'controller.quorum.bootstrap.servers': list(
+    '',
+    'Addresses at which controllers are found, where controller.quorum.voters is empty (one for now).'
+  ),
   'controller.quorum.election.timeout.ms': int(1000, 'A voter waits this long for votes before it stands again.', {
-    min: 0,
-    ignored: LATER.quorum
+    min: 0
   }),
   'controller.quorum.fetch.timeout.ms': int(
     2000,
     'A voter without word from its leader for this long stands for election.',
-    { min: 0, ignored: LATER.quorum }
+    { min: 0 }
   ),
   'controller.quorum.election.backoff.max.ms': int(1000, 'The longest wait between two elections.', {
-    min: 0,
-    ignored: LATER.quorum
+    min: 0
   }),
   'controller.quorum.append.linger.ms': int(25, 'How long the leader collects records before it writes them.', {
     min: 0,
     ignored: 'records of one turn are written together, and nothing waits'
   }),
   'controller.quorum.request.timeout.ms': int(2000, 'Time-out of requests between controllers.', {
-    min: 0,
-    ignored: LATER.quorum
+    min: 0
   }),
   'controller.quorum.retry.backoff.ms': int(20, 'Wait before a failed request is repeated.', {
-    min: 0,
-    ignored: LATER.quorum
+    min: 0
   }),
   'controller.quorum.auto.join.enable': boolean(false, 'A new controller adds itself to the voters.', {
-    ignored: LATER.quorum
+    ignored: 'a quorum whose members change is not built yet'
   }),
   'controller.quorum.fetch.max.bytes': int(1048576, 'Bytes of metadata records in one fetch.', {
-    min: 1,
-    ignored: LATER.quorum
+    min: 1
   }),
   'controller.quorum.fetch.snapshot.max.bytes': int(1048576, 'Bytes of a snapshot in one fetch.', {
-    min: 1,
-    ignored: LATER.quorum
+    min: 1
   }),
   'controller.performance.sample.period.ms': long(60000, 'How often slow controller events are summed up.', {
     min: 100,
@@ -68,7 +65,7 @@ export const quorumSettings = {
   'metadata.log.segment.ms': long(604800000, 'Age at which a segment of the metadata log is rolled.'),
   'metadata.max.idle.interval.ms': int(500, 'How often an idle controller writes a no-op record; 0: never.', {
     min: 0,
-    ignored: LATER.quorum
+    ignored: 'an idle controller writes nothing; who follows it hears of its high watermark without a record'
   }),
   'metadata.max.retention.bytes': long(104857600, 'Bytes of metadata log and snapshots that are kept.', {
     ignored: 'the metadata log is cut behind its newest snapshot'

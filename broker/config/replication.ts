@@ -17,32 +17,31 @@ export const replicationSettings = {
   'replica.high.watermark.checkpoint.interval.ms': long(5000, 'How often high watermarks are written down.'),
   'replica.lag.time.max.ms': long(30000, 'A follower that did not catch up for this long leaves the in-sync set.'),
   'replica.fetch.backoff.ms': int(1000, 'A follower waits this long after a failed fetch.', {
-    min: 0,
-    ignored: LATER.replicas
+    min: 0
   }),
   'replica.fetch.max.bytes': int(1048576, 'Bytes that a follower asks for per partition.', {
-    min: 0,
-    ignored: LATER.replicas
+    min: 0
   }),
-  'replica.fetch.min.bytes': int(1, 'Bytes that a follower waits for.', { ignored: LATER.replicas }),
+  'replica.fetch.min.bytes': int(1, 'Bytes that a follower waits for.'),
   'replica.fetch.response.max.bytes': int(10485760, 'Bytes that a follower asks for in one fetch.', {
-    min: 0,
-    ignored: LATER.replicas
+    min: 0
   }),
-  'replica.fetch.wait.max.ms': int(500, "How long a follower's fetch may wait.", { ignored: LATER.replicas }),
-  'replica.socket.receive.buffer.bytes': int(65536, "SO_RCVBUF of a follower's socket.", { ignored: LATER.replicas }),
-  'replica.socket.timeout.ms': int(30000, "Time-out of a follower's request.", { ignored: LATER.replicas }),
+  'replica.fetch.wait.max.ms': int(500, "How long a follower's fetch may wait."),
+  'replica.socket.receive.buffer.bytes': int(65536, "SO_RCVBUF of a follower's socket.", {
+    ignored: "Node.js has no call for it; the system's own tuning is used"
+  }),
+  'replica.socket.timeout.ms': int(30000, "Time-out of a follower's request."),
   'replica.selector.class': text(null, 'A Java class that picks the replica to read from.', { ignored: LATER.jvm }),
   'num.replica.fetchers': int(1, 'Connections to each leader.', {
     update: 'cluster-wide',
     min: 1,
-    ignored: LATER.replicas
+    ignored: 'one connection to each leader carries everything'
   }),
   'auto.leader.rebalance.enable': boolean(true, 'Give leadership back to preferred replicas.'),
   'leader.imbalance.check.interval.seconds': long(300, 'How often leadership is given back to preferred replicas.', {
     min: 1
   }),
   'controller.socket.timeout.ms': int(30000, 'Time-out of requests between broker and controller.', {
-    ignored: LATER.quorum
+    ignored: 'each request to the controller has a time-out of its own'
   })
 }

@@ -43,8 +43,6 @@ export interface Setting<V = unknown> {
 export const NEVER = '9223372036854775807'
 /** Why settings of one area have no effect, where the whole area waits. */
 export const LATER = {
-  replicas: 'copies on other brokers are not built yet',
-  quorum: 'more than one controller is not built yet',
   transactions: 'transactions are not built yet',
   consumer: 'the consumer group protocol (KIP-848) is not built yet',
   streams: 'streams groups (KIP-1071) are not built yet',

@@ -120,11 +120,9 @@ const IGNORED_OF_TOPICS = [
 const IGNORED_OF_BROKERS =
   `num.network.threads num.io.threads num.replica.fetchers background.threads queued.max.requests
   socket.send.buffer.bytes socket.receive.buffer.bytes
-  replica.fetch.min.bytes replica.fetch.wait.max.ms replica.fetch.max.bytes replica.fetch.response.max.bytes replica.fetch.backoff.ms
   num.recovery.threads.per.data.dir log.dir.failure.timeout.ms log.cleaner.threads
   controlled.shutdown.enable initial.broker.registration.timeout.ms
-  controller.quorum.election.timeout.ms controller.quorum.fetch.timeout.ms controller.quorum.election.backoff.max.ms
-  controller.quorum.append.linger.ms controller.quorum.request.timeout.ms controller.quorum.retry.backoff.ms
+  controller.quorum.append.linger.ms
   controller.quorum.auto.join.enable metadata.max.idle.interval.ms
   group.consumer.session.timeout.ms group.consumer.min.session.timeout.ms group.consumer.max.session.timeout.ms
   group.consumer.heartbeat.interval.ms group.consumer.min.heartbeat.interval.ms group.consumer.max.heartbeat.interval.ms

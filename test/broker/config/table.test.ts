@@ -20,6 +20,8 @@ const SCOPE_OF: Record<string, Scope> = {
 const DIFFERENT: Record<string, string> = {
   'broker|node.id': 'not required: 1',
   'broker|process.roles': 'not required: both',
+  'broker|broker.heartbeat.interval.ms': 'more often, for a shorter session',
+  'broker|broker.session.timeout.ms': 'shorter, and yet twelve reports long',
   'broker|controller.listener.names': 'not required: a single node needs no listener for its controller',
   'broker|listeners': 'not dynamic yet',
   'broker|listener.security.protocol.map': 'not dynamic yet'
