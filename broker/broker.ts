@@ -21,6 +21,7 @@ import type { Logger } from './log.ts'
 import { type OnFrame, Turn } from './net/connection.ts'
 import { Dispatch } from './net/dispatch.ts'
 import { Listeners } from './net/listener.ts'
+import { type Network, nodeNetwork } from './net/network.ts'
 import { Partitions } from './partitions.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { Registration } from './registration.ts'
@@ -33,6 +34,7 @@ export interface BrokerOptions {
   readonly clock?: Clock
   readonly random?: Random
   readonly files?: Files
+  readonly network?: Network
   /** The broker cannot go on (its only log directory failed): one clear reason; the owner of the process ends it. */
   readonly onFatal: (reason: MoldauError) => void
 }
@@ -47,7 +49,7 @@ export interface Broker {
 }
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
-  const parts = { clock: systemClock, random: systemRandom, files: new NodeFiles(), ...options }
+  const parts = { clock: systemClock, random: systemRandom, files: new NodeFiles(), network: nodeNetwork, ...options }
   const gate = new Gate()
   const listeners = openListeners(parts, gate)
   try {
@@ -89,8 +91,9 @@ class Gate {
         })
 }
 
-function openListeners({ config, clock, log }: Parts, gate: Gate): Listeners {
+function openListeners({ config, clock, log, network }: Parts, gate: Gate): Listeners {
   return new Listeners({
+    network,
     clock,
     log,
     onFrame: gate.onFrame,

@@ -1,9 +1,11 @@
 // How a broker asks another one: one connection, opened when there is something to send, pipelined, and opened again
 // by the next request after it ended. What a link learns of its peer's end is told at once, in three words, because
 // only some ends are a hint that the process is dead: silence never is.
+import { MoldauError } from '../protocol/failure.ts'
 import type { Api, RequestDraft, ResponseOf } from '../protocol/schema.ts'
 import type { Clock } from './clock.ts'
-import type { Address, Network } from './net/network.ts'
+import { Exchange } from './net/exchange.ts'
+import { type Address, type Network, systemCode } from './net/network.ts'
 
 /** refused: nobody listens there. lost: reset, or ended by the peer without our asking. silent: no answer in time. */
 export type LinkEnd = 'refused' | 'lost' | 'silent'
@@ -19,38 +21,115 @@ export interface PeerLinkOptions {
   readonly onDown?: (how: LinkEnd) => void
 }
 
+/** Largest answer that is taken: more than any limit of a fetch that brokers ask with. */
+const MAX_RESPONSE_BYTES = 0x7fffffff
+
+/** Ends of which a live peer may know nothing: the way to it is broken. */
+const SILENT_CODES = new Set([
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ENOTFOUND',
+  'EAI_AGAIN'
+])
+
 export class PeerLink {
   readonly #o: PeerLinkOptions
+  #exchange: Exchange | null = null
+  #isConnected = false
+  #isClosed = false
 
   constructor(options: PeerLinkOptions) {
     this.#o = options
   }
 
+  /** There is a connection, and nothing is known against it. */
   get isConnected(): boolean {
-    return false
+    return this.#isConnected
   }
 
-  /** Rejects with ERR_REFUSED, ERR_DISCONNECTED or ERR_TIMEOUT; after a time-out the connection is closed, for answers
-   *  come in order. */
-  send<A extends Api>(
-    _api: A,
-    _version: number,
-    _request: RequestDraft<A>,
-    _timeoutMs: number = this.#o.timeoutMs()
+  /** Rejects with ERR_REFUSED, ERR_DISCONNECTED or ERR_TIMEOUT. A time-out closes the connection, for answers come in
+   *  order: what was in flight beside it fails with ERR_DISCONNECTED. */
+  async send<A extends Api>(
+    api: A,
+    version: number,
+    request: RequestDraft<A>,
+    timeoutMs: number = this.#o.timeoutMs()
   ): Promise<ResponseOf<A>> {
-    return Promise.reject(new Error('not there yet'))
+    const exchange = this.#exchange ?? this.#open()
+    let late: MoldauError | null = null
+    const answer = exchange.send(api, version, request)
+    const timer = this.#o.clock.after(timeoutMs, () => {
+      late = new MoldauError('ERR_TIMEOUT', `no answer to ${api.name} within ${timeoutMs} ms`)
+      exchange.abandon(new MoldauError('ERR_DISCONNECTED', 'closed for want of an answer', { cause: late }))
+    })
+    try {
+      return await answer
+    } catch (error) {
+      throw late ?? error
+    } finally {
+      timer.cancel()
+    }
   }
 
-  /** Ends the connection for ever; requests in flight fail with ERR_CLOSED, and onDown is not called. */
-  close(): void {}
+  #open(): Exchange {
+    if (this.#isClosed) throw new MoldauError('ERR_CLOSED', 'the connection was closed')
+    const address = this.#o.address()
+    if (address === null) throw new MoldauError('ERR_DISCONNECTED', 'the address is not known yet')
+    const stream = this.#o.network.connect(address.host, address.port)
+    const exchange = new Exchange(stream, {
+      clientId: this.#o.clientId,
+      maxResponseBytes: MAX_RESPONSE_BYTES,
+      onEnd: failure => this.#ended(exchange, failure)
+    })
+    stream.once('connect', () => {
+      if (this.#exchange === exchange) this.#isConnected = true
+    })
+    this.#exchange = exchange
+    return exchange
+  }
+
+  #ended(exchange: Exchange, failure: MoldauError): void {
+    if (this.#exchange !== exchange) return
+    this.#exchange = null
+    this.#isConnected = false
+    this.#o.onDown?.(howItEnded(failure))
+  }
+
+  /** Ends the connection for ever; what is in flight, and sent later, fails with ERR_CLOSED. onDown is not called. */
+  close(): void {
+    const exchange = this.#exchange
+    this.#isClosed = true
+    this.#exchange = null
+    this.#isConnected = false
+    exchange?.abandon(new MoldauError('ERR_CLOSED', 'the connection was closed'))
+  }
 }
 
-/** Whether anybody listens there. */
+function howItEnded({ code, cause }: MoldauError): LinkEnd {
+  if (code === 'ERR_REFUSED') return 'refused'
+  if (cause instanceof MoldauError && cause.code === 'ERR_TIMEOUT') return 'silent'
+  return SILENT_CODES.has(systemCode(cause) ?? '') ? 'silent' : 'lost'
+}
+
+/** Whether anybody listens there. Only 'refused' says that nobody does. */
 export function probe(
-  _network: Network,
-  _clock: Clock,
-  _address: Address,
-  _limitMs: number
+  network: Network,
+  clock: Clock,
+  { host, port }: Address,
+  limitMs: number
 ): Promise<'accepted' | 'refused' | 'silent'> {
-  return Promise.reject(new Error('not there yet'))
+  return new Promise(resolve => {
+    const stream = network.connect(host, port)
+    const finish = (answer: 'accepted' | 'refused' | 'silent'): void => {
+      timer.cancel()
+      stream.destroy()
+      resolve(answer)
+    }
+    const timer = clock.after(limitMs, () => finish('silent'))
+    stream.once('connect', () => finish('accepted'))
+    stream.on('error', error => finish(systemCode(error) === 'ECONNREFUSED' ? 'refused' : 'silent'))
+  })
 }

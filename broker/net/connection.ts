@@ -1,8 +1,8 @@
 // One client connection: requests are taken in order and worked on at once, replies leave in the order of their
 // requests, and all replies of one turn of the event loop leave in one write. A peer that does not read, or that asks
 // for more than its share, is not read from until it catches up; nobody else waits for it.
-import type { Socket } from 'node:net'
 import { FrameReader } from './frames.ts'
+import type { ByteStream } from './network.ts'
 
 /** A reply not yet due: null bytes mean that nothing is sent (acks=0), but the place in the order is kept. */
 interface Slot {
@@ -58,7 +58,7 @@ export class Connection {
   readonly localPort: number
   readonly openedMs: number
   lastActiveMs: number
-  readonly #socket: Socket
+  readonly #stream: ByteStream
   readonly #options: ConnectionOptions
   readonly #reader: FrameReader
   readonly #abort = new AbortController()
@@ -75,23 +75,23 @@ export class Connection {
   #failure: Error | null = null
   #onDrained: (() => void) | null = null
 
-  constructor(socket: Socket, options: ConnectionOptions) {
-    this.#socket = socket
+  constructor(stream: ByteStream, options: ConnectionOptions) {
+    this.#stream = stream
     this.#options = options
     this.#reader = new FrameReader(options.maxFrameBytes)
     this.id = options.id
     this.listenerName = options.listenerName
-    this.remoteAddress = plainAddress(socket.remoteAddress)
-    this.remotePort = socket.remotePort ?? 0
-    this.localAddress = plainAddress(socket.localAddress)
-    this.localPort = socket.localPort ?? 0
+    this.remoteAddress = plainAddress(stream.remoteAddress)
+    this.remotePort = stream.remotePort ?? 0
+    this.localAddress = plainAddress(stream.localAddress)
+    this.localPort = stream.localPort ?? 0
     this.openedMs = this.lastActiveMs = options.nowMs()
-    socket.setNoDelay(true)
-    socket.on('data', chunk => this.#onData(chunk as Buffer))
-    socket.on('drain', () => this.#resumeIfPossible())
-    socket.on('end', () => this.#onEnd())
-    socket.on('error', error => this.destroy(error))
-    socket.on('close', () => this.#onClose())
+    stream.setNoDelay(true)
+    stream.on('data', chunk => this.#onData(chunk))
+    stream.on('drain', () => this.#resumeIfPossible())
+    stream.on('end', () => this.#onEnd())
+    stream.on('error', error => this.destroy(error))
+    stream.on('close', () => this.#onClose())
   }
 
   /** Aborted when the peer is gone or the broker stops: parked work may be dropped or answered at once. */
@@ -112,7 +112,7 @@ export class Connection {
   /** Sends every reply that is due, in one write. */
   flush(): void {
     this.#flushScheduled = false
-    if (this.#socket.destroyed) return
+    if (this.#stream.destroyed) return
     if (this.#ready.length > 0) this.#write()
     this.#work()
     this.#endIfDrained()
@@ -124,26 +124,26 @@ export class Connection {
     this.#ready = []
     this.#readyBytes = 0
     this.lastActiveMs = this.#options.nowMs()
-    if (buffers.length === 1) this.#socket.write(buffers[0] as Buffer)
-    else if (bytes <= JOIN_BELOW_BYTES) this.#socket.write(Buffer.concat(buffers, bytes))
+    if (buffers.length === 1) this.#stream.write(buffers[0] as Buffer)
+    else if (bytes <= JOIN_BELOW_BYTES) this.#stream.write(Buffer.concat(buffers, bytes))
     else {
-      this.#socket.cork()
-      for (const buffer of buffers) this.#socket.write(buffer)
-      this.#socket.uncork()
+      this.#stream.cork()
+      for (const buffer of buffers) this.#stream.write(buffer)
+      this.#stream.uncork()
     }
   }
 
   /** Ends the connection at once, for the reason given (null: no fault). */
   destroy(error: Error | null): void {
     this.#failure ??= error
-    this.#socket.destroy()
+    this.#stream.destroy()
   }
 
   /** Takes no more requests, answers those in work, then closes. Resolves when the socket is closed. */
   drain(): Promise<void> {
     this.#stopTaking()
     return new Promise(resolve => {
-      if (this.#socket.destroyed) return resolve()
+      if (this.#stream.destroyed) return resolve()
       this.#onDrained = resolve
       this.#endIfDrained()
     })
@@ -152,7 +152,7 @@ export class Connection {
   #stopTaking(): void {
     this.#draining = true
     // Read on, and drop what comes: a paused socket would not notice that its peer is gone.
-    this.#socket.resume()
+    this.#stream.resume()
     this.#abort.abort()
   }
 
@@ -166,7 +166,7 @@ export class Connection {
   /** Takes frames while the connection is within its share. */
   #work(): void {
     try {
-      while (!this.#draining && !this.#socket.destroyed && !this.#isFull()) {
+      while (!this.#draining && !this.#stream.destroyed && !this.#isFull()) {
         const frame = this.#reader.next()
         if (frame === null) break
         this.#take(frame)
@@ -214,7 +214,7 @@ export class Connection {
   }
 
   get #unsentBytes(): number {
-    return this.#socket.writableLength + this.#readyBytes
+    return this.#stream.writableLength + this.#readyBytes
   }
 
   #answered(slot: Slot, buffers: readonly Buffer[] | null, failure: Error | null): void {
@@ -247,11 +247,11 @@ export class Connection {
     this.#turns = []
     this.#stopTaking()
     if (this.#ready.length > 0) this.#write()
-    this.#socket.destroySoon()
+    this.#stream.destroySoon()
   }
 
   #queue(buffers: readonly Buffer[] | null): void {
-    if (buffers === null || this.#socket.destroyed) return
+    if (buffers === null || this.#stream.destroyed) return
     for (const buffer of buffers) {
       this.#ready.push(buffer)
       this.#readyBytes += buffer.length
@@ -276,8 +276,8 @@ export class Connection {
   #pauseOrResume(): void {
     const full = this.#isFull()
     if (this.#draining) return
-    if (full && !this.#paused) this.#socket.pause()
-    else if (!full && this.#paused) this.#socket.resume()
+    if (full && !this.#paused) this.#stream.pause()
+    else if (!full && this.#paused) this.#stream.resume()
     this.#paused = full
   }
 
@@ -289,12 +289,12 @@ export class Connection {
 
   /** The peer has sent its last request; it still gets the replies to those before. */
   #onEnd(): void {
-    if (this.#slots.length === 0 && this.#ready.length === 0) this.#socket.end()
+    if (this.#slots.length === 0 && this.#ready.length === 0) this.#stream.end()
     else void this.drain()
   }
 
   #endIfDrained(): void {
-    if (this.#draining && this.#slots.length === 0 && this.#ready.length === 0) this.#socket.end()
+    if (this.#draining && this.#slots.length === 0 && this.#ready.length === 0) this.#stream.end()
   }
 
   #onClose(): void {

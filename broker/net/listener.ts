@@ -1,11 +1,11 @@
 // The listening sockets of one broker and every connection that they accepted: limits on connections, idle ones,
 // one flush per turn for all of them, and the orderly end. This is where a connection gets its security protocol:
 // PLAINTEXT hands the socket on as it is; TLS would wrap it here, SASL would stand before dispatch.
-import { createServer, type Server, type Socket } from 'node:net'
 import { MoldauError } from '../../protocol/failure.ts'
 import type { Clock, Timer } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import { Connection, type OnFrame, plainAddress } from './connection.ts'
+import { type ByteStream, type Listening, type Network, systemCode } from './network.ts'
 
 export interface Endpoint {
   /** The listener's name: PLAINTEXT, INTERNAL, ... */
@@ -24,6 +24,7 @@ export interface Limits {
 }
 
 export interface ListenerOptions {
+  readonly network: Network
   readonly limits: Limits
   readonly clock: Clock
   readonly log: Logger
@@ -35,7 +36,7 @@ const DRAIN_MS = 10_000
 
 export class Listeners {
   readonly #options: ListenerOptions
-  readonly #servers: Server[] = []
+  readonly #listening: Listening[] = []
   readonly #connections = new Set<Connection>()
   readonly #perAddress = new Map<string, number>()
   #dirty: Connection[] = []
@@ -73,29 +74,26 @@ export class Listeners {
     return port
   }
 
-  #listenOn(host: string, port: number, name: string): Promise<number> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => this.#accept(socket, name))
-    return new Promise((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ host, port, backlog: BACKLOG, ...(host === '::' ? { ipv6Only: false } : {}) }, () => {
-        server.off('error', reject)
-        // Out of descriptors, for one: the connection is lost, the listener stays.
-        server.on('error', error => this.#options.log.error({ err: error }, 'accept-failed'))
-        this.#servers.push(server)
-        resolve((server.address() as { port: number }).port)
-      })
-    })
+  async #listenOn(host: string, port: number, name: string): Promise<number> {
+    const listening = await this.#options.network.listen(
+      { host, port, backlog: BACKLOG, ...(host === '::' ? { ipv6Only: false } : {}) },
+      stream => this.#accept(stream, name),
+      // Out of descriptors, for one: the connection is lost, the listener stays.
+      error => this.#options.log.error({ err: error }, 'accept-failed')
+    )
+    this.#listening.push(listening)
+    return listening.port
   }
 
-  #accept(socket: Socket, listenerName: string): void {
-    const address = plainAddress(socket.remoteAddress)
+  #accept(stream: ByteStream, listenerName: string): void {
+    const address = plainAddress(stream.remoteAddress)
     const refusal = this.#refusal(address)
     if (refusal !== null || this.#closing) {
-      socket.destroy()
+      stream.destroy()
       if (refusal) this.#options.log.warn({ address, limit: refusal }, 'connection-refused')
       return
     }
-    const connection = new Connection(socket, {
+    const connection = new Connection(stream, {
       id: this.#nextId++,
       listenerName,
       maxFrameBytes: this.#options.limits.maxFrameBytes(),
@@ -156,7 +154,7 @@ export class Listeners {
   async close(): Promise<void> {
     this.#closing = true
     this.#sweep?.cancel()
-    for (const server of this.#servers) server.close()
+    for (const each of this.#listening) each.close()
     const { promise, resolve } = timeLimit(this.#options.clock, DRAIN_MS)
     await Promise.race([Promise.all([...this.#connections].map(each => each.drain())), promise])
     resolve()
@@ -184,18 +182,18 @@ function addressesOf(host: string): string[] {
 }
 
 function isUnavailable(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException).code
+  const code = systemCode(error)
   return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT'
 }
 
 function isOrdinaryEnd(error: Error): boolean {
-  const code = (error as NodeJS.ErrnoException).code
+  const code = systemCode(error)
   return code === 'ECONNRESET' || code === 'EPIPE' || code === 'ETIMEDOUT'
 }
 
 function listenFailure(error: unknown, { name, host, port }: Endpoint): MoldauError {
   const where = `${name}://${host}:${port}`
-  const code = (error as NodeJS.ErrnoException).code
+  const code = systemCode(error)
   const reasons: Record<string, string> = {
     EADDRINUSE: 'the port is in use by another process',
     EACCES: 'this user may not listen on that port',

@@ -92,7 +92,7 @@ test('socket.request.max.bytes: a larger request ends its connection, and no oth
   await world.create('t')
   t.match(await world.produce('t', [{ value: 'x'.repeat(9000) }]), { errorCode: 0 })
   const other = await world.connect()
-  await t.rejects(world.produce('t', [{ value: 'x'.repeat(10_000) }]), { code: 'ERR_CLOSED' })
+  await t.rejects(world.produce('t', [{ value: 'x'.repeat(10_000) }]), { code: 'ERR_DISCONNECTED' })
   await t.resolves(other.send(apiVersions, 3, { clientSoftwareName: 'test', clientSoftwareVersion: '1' }))
 })
 

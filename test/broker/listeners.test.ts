@@ -80,7 +80,7 @@ test("a controller's listener serves controllers", async t => {
   t.equal(wrong.errorCode, ErrorCode.MISMATCHED_ENDPOINT_TYPE)
   const other = await (await world.client()).send(describeCluster, 1, { endpointType: 2 })
   t.equal(other.errorCode, ErrorCode.MISMATCHED_ENDPOINT_TYPE, 'nor do brokers answer for controllers')
-  await t.rejects(client.send(metadata, 12, { topics: [] }), { code: 'ERR_CLOSED' })
+  await t.rejects(client.send(metadata, 12, { topics: [] }), { code: 'ERR_DISCONNECTED' })
   await until(() => world.lines.at(-1)?.msg === 'connection-ended', 'a line')
   t.match(world.lines.at(-1), { reason: 'API key 3 is not served here' })
 })

@@ -77,9 +77,9 @@ test('a lost broker, a wrong answer and an unheard one fail what is in flight', 
   })
   const lost = await connect('127.0.0.1', server.port)
   const closed = lost.closed
-  await t.rejects(lost.send(heartbeat, 0, request(1)), { code: 'ERR_CLOSED' })
-  t.match(await closed, { code: 'ERR_CLOSED' })
-  await t.rejects(lost.send(heartbeat, 0, request(1)), { code: 'ERR_CLOSED' }, 'and stays closed')
+  await t.rejects(lost.send(heartbeat, 0, request(1)), { code: 'ERR_DISCONNECTED' })
+  t.match(await closed, { code: 'ERR_DISCONNECTED' })
+  await t.rejects(lost.send(heartbeat, 0, request(1)), { code: 'ERR_DISCONNECTED' }, 'and stays closed')
   const wrong = await connect('127.0.0.1', server.port)
   await t.rejects(wrong.send(heartbeat, 1, request(1)), { code: 'ERR_MALFORMED' })
   const silent = await connect('127.0.0.1', server.port)
@@ -88,5 +88,5 @@ test('a lost broker, a wrong answer and an unheard one fail what is in flight', 
   await unheard
   const port = server.port
   server.close()
-  await t.rejects(connect('127.0.0.1', port), { code: 'ERR_CLOSED', message: /ECONNREFUSED/ })
+  await t.rejects(connect('127.0.0.1', port), { code: 'ERR_REFUSED', message: /ECONNREFUSED/ })
 })

@@ -56,7 +56,7 @@ export class Stage {
       ])
     } catch (cause) {
       this.#connection = undefined
-      return cause instanceof Error && 'code' in cause && cause.code === 'ERR_CLOSED' ? '<closed>' : String(cause)
+      return cause instanceof Error && 'code' in cause && cause.code === 'ERR_DISCONNECTED' ? '<closed>' : String(cause)
     } finally {
       clearTimeout(timer)
     }

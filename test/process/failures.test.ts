@@ -118,7 +118,7 @@ for (const operation of ['write', 'fdatasync'] as const) {
       error => error
     )
     t.ok(
-      refused instanceof Refused ? refused.errorCode === KAFKA_STORAGE_ERROR : refused.code === 'ERR_CLOSED',
+      refused instanceof Refused ? refused.errorCode === KAFKA_STORAGE_ERROR : refused.code === 'ERR_DISCONNECTED',
       String(refused)
     )
     endedInOneLine(t, await broker.ended, operation === 'write' ? /^moldau: .*write .*EIO/ : /^moldau: .*sync .*EIO/)

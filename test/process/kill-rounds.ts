@@ -148,7 +148,7 @@ async function runUntilKilled(
       await client.run(connection)
     } catch (error) {
       if (error instanceof Refused) violations.push(`a client was refused: ${error.message}`)
-      else if (!isFailure(error, 'ERR_CLOSED')) throw error
+      else if (!isFailure(error, 'ERR_DISCONNECTED')) throw error
     } finally {
       connection.destroy()
     }

@@ -190,7 +190,7 @@ test('acks=0: no answer, the order is kept, and an error ends the connection', a
   client.sendOneWay(produce, 9, { acks: 0, timeoutMs: 1, topicData: [] })
   t.match(await send(client, 9, askFor('t', [{ index: 0, records: batchOf(1) }])), [{ errorCode: 0, baseOffset: 21 }])
   client.sendOneWay(produce, 9, askFor('t', [{ index: 7, records: batchOf(1) }], 0))
-  t.match(await client.closed, { code: 'ERR_CLOSED' })
+  t.match(await client.closed, { code: 'ERR_DISCONNECTED' })
   await until(() => world.lines.some(each => each.msg === 'connection-ended'), 'a line')
   t.match(world.lines.at(-1), { level: 'warn', msg: 'connection-ended', reason: /acks=0 failed/ })
 })

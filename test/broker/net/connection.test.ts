@@ -5,11 +5,13 @@ import { test } from 'tap'
 import { type Clock, systemClock } from '../../../broker/clock.ts'
 import type { Connection, OnFrame } from '../../../broker/net/connection.ts'
 import { Listeners } from '../../../broker/net/listener.ts'
+import { nodeNetwork } from '../../../broker/net/network.ts'
 
 const quiet = { error() {}, warn() {}, info() {}, debug() {} }
 
 async function serve(onFrame: OnFrame, limits: Partial<Record<'connections' | 'perIp' | 'idleMs', number>> = {}) {
   const listeners = new Listeners({
+    network: nodeNetwork,
     clock: systemClock as Clock,
     log: quiet as never,
     onFrame,
