@@ -20,6 +20,7 @@ export const FAILURES = {
   ERR_CONFIG: 'a setting that cannot be used',
   ERR_LISTEN: 'an address that cannot be listened on',
   ERR_NOT_LEADER: 'leadership was lost before the records were committed',
+  ERR_NOT_CONTROLLER: 'this node is not the active controller, or ceased to be',
   ERR_REFUSED: 'an address where nobody listens',
   ERR_DISCONNECTED: 'a connection that ended before the answer',
   ERR_TIMEOUT: 'no answer in time',

@@ -20,6 +20,8 @@ export interface RequestContext {
   /** The local address that the client connected to; a single broker without a host name advertises it. */
   readonly localAddress: string
   readonly localPort: number
+  /** It came in an envelope: another broker's client asked (KIP-590). */
+  readonly isForwarded: boolean
   /** Identifies the connection within this process (fetch sessions, per-connection state). */
   readonly connectionId: number
   /** Aborted when the connection is gone or the broker stops: parked work may be dropped. */
@@ -28,10 +30,21 @@ export interface RequestContext {
 
 export type Reply<A extends Api> = ResponseDraft<A> | null
 
+/** The same outcome for everything that the request names. */
+export type Refuse<A extends Api> = (
+  request: RequestOf<A>,
+  outcome: { readonly errorCode: number; readonly errorMessage: string | null },
+  context: RequestContext
+) => ResponseDraft<A>
+
 export interface Handler<A extends Api = Api> {
   readonly api: A
   /** Its reply may be large: a connection has one of these at work at a time. */
   readonly isBulky: boolean
+  /** Only the active controller can answer: on the broker listener of another node it goes there (KIP-590). */
+  readonly forwards: boolean
+  /** Refuses a whole request where the reply has no error code of its own; null where it has. */
+  readonly refuse: Refuse<A> | null
   handle(request: RequestOf<A>, context: RequestContext, services: Services): Reply<A> | Promise<Reply<A>>
 }
 
@@ -41,5 +54,14 @@ export function handler<A extends Api>(
   handle: (request: RequestOf<A>, context: RequestContext, services: Services) => Reply<A> | Promise<Reply<A>>,
   isBulky = false
 ): Handler<A> {
-  return { api, isBulky, handle }
+  return { api, isBulky, forwards: false, refuse: null, handle }
+}
+
+/** A handler that the active controller alone can serve: net/dispatch.ts calls it where this node is that one. */
+export function forwarded<A extends Api>(
+  api: A,
+  handle: (request: RequestOf<A>, context: RequestContext, services: Services) => Reply<A> | Promise<Reply<A>>,
+  refuse: Refuse<A> | null
+): Handler<A> {
+  return { api, isBulky: false, forwards: true, refuse, handle }
 }

@@ -142,6 +142,7 @@ function contextOf(header: RequestHeader, connection: Connection, listener: List
     listener,
     localAddress: connection.localAddress,
     localPort: connection.localPort,
+    isForwarded: false,
     connectionId: connection.id,
     signal: connection.signal
   }
