@@ -11,9 +11,11 @@ import { partitionName } from '../storage/partition-names.ts'
 import type { Clock } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import { Deadlines } from './deadlines.ts'
+import type { IsrUpdatesOptions } from './isr-updates.ts'
 import type { Logger } from './log.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import { Partition } from './partition.ts'
+import type { ReplicaLink } from './replica-fetchers.ts'
 
 export function isInternalTopic(topic: string): boolean {
   return INTERNAL_TOPICS.has(topic)
@@ -45,8 +47,22 @@ export interface OffsetsPartitionListener {
   forgetTopics(names: readonly string[]): Promise<void>
 }
 
+/** What it takes to follow other brokers and to have followers. */
+export interface ReplicationOptions {
+  /** Of this life, -1 before it is registered. */
+  readonly brokerEpoch: () => number
+  /** A new connection to that broker's inter-broker endpoint, as the metadata has it when the connection opens. */
+  readonly openLink: (brokerId: number) => ReplicaLink
+  /** controllerChannel.alterPartition */
+  readonly alterPartition: IsrUpdatesOptions['alterPartition']
+  /** Monotonic, without the stalls of the event loop: what the lag of followers is measured by (Clock.monotonicMs where absent). */
+  readonly lagMs?: () => number
+}
+
 export interface PartitionsOptions {
   readonly nodeId: number
+  /** Without it this broker follows nobody and proposes nothing. */
+  readonly replication?: ReplicationOptions
   readonly catalog: Catalog
   readonly metadata: MetadataCache
   readonly config: BrokerConfig
