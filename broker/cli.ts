@@ -1,7 +1,7 @@
-// What the command line offers: `moldau start [FILE] [--set key=value]...` and `moldau config`. A wrong flag ends with 2, a
+// What the command line offers: brokers, a cluster for trying out, directories in Kafka's way, the settings. A wrong flag ends with 2, a
 // failure of operation with 1, each with one clear line on standard error; what people want to know is on standard output.
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { MoldauError } from '../protocol/failure.ts'
 import { VERSION } from './version.ts'
 
@@ -23,6 +23,11 @@ function endWith(error: unknown): void {
 function assignment(value: string, earlier: readonly string[]): readonly string[] {
   if (!/^[^=\s]+=/.test(value)) throw new InvalidArgumentError('It must be key=value.')
   return [...earlier, value]
+}
+
+function wholeNumber(value: string): number {
+  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('It must be a whole number.')
+  return Number(value)
 }
 
 function settingsFile(path: string): { path: string; text: string } {
@@ -52,9 +57,30 @@ program
     assignment,
     []
   )
-  .action(async (file: string | undefined, options: { set: readonly string[] }) => {
+  .addOption(new Option('--with-parent', 'end with the process that started this one, over its channel').hideHelp())
+  .action(async (file: string | undefined, options: { set: readonly string[]; withParent?: boolean }) => {
     const { start } = await import('./start.ts')
-    await start({ file: file === undefined ? undefined : settingsFile(file), set: options.set })
+    const sources = { file: file === undefined ? undefined : settingsFile(file), set: options.set }
+    await start(sources, { withParent: options.withParent === true })
+  })
+
+program
+  .command('dev')
+  .description(
+    'Start a cluster of brokers on this machine, each a process of its own; a second start goes on with its data.'
+  )
+  .option('--brokers <n>', 'how many', wholeNumber, 3)
+  .option('--data <directory>', 'where settings and data are kept', './moldau-cluster')
+  .option(
+    '--port <n>',
+    'of the first broker; the others follow, controllers are at +100 (default: 9092, or a free one)',
+    wholeNumber
+  )
+  .option('--set <key=value>', 'a setting for all of them; may stand several times', assignment, [])
+  .action(async (options: { brokers: number; data: string; port?: number; set: readonly string[] }) => {
+    const { dev } = await import('../clients/dev/dev.ts')
+    const command = [process.execPath, ...process.execArgv, process.argv[1] as string]
+    await dev({ ...options, port: options.port ?? null, command })
   })
 
 program

@@ -13,7 +13,15 @@ import { VERSION } from './version.ts'
 const GIVE_UP_MS = 5000
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
 
-export async function start(sources: Pick<Sources, 'file' | 'set'>): Promise<void> {
+export interface StartOptions {
+  /** Stops when the process that started this one is gone: it holds the other end of the channel. */
+  readonly withParent?: boolean
+}
+
+export async function start(
+  sources: Pick<Sources, 'file' | 'set'>,
+  { withParent = false }: StartOptions = {}
+): Promise<void> {
   const { config, warnings } = loadConfig({ ...sources, env: process.env })
   const log = createLogger({ level: config.get('moldau.log.level'), readable: process.stderr.isTTY === true })
   config.onChange(changed => {
@@ -28,6 +36,7 @@ export async function start(sources: Pick<Sources, 'file' | 'set'>): Promise<voi
     end = resolve
   })
   endOnSignals(log, () => end(null))
+  if (withParent) endWithParent(log, () => end(null))
   const { startBroker } = await import('./broker.ts')
   const broker = await startBroker({ config, log, onFatal: end })
   greet(broker)
@@ -76,6 +85,15 @@ async function httpOf(config: BrokerConfig, broker: Broker, log: Logger): Promis
   const server = await openHttp({ listener, nextFree: !config.isGiven('moldau.http.listener'), broker, log })
   if (server !== null) process.stdout.write(`  http    http://${shownHost(server.host)}:${server.port}/readyz\n`)
   return server
+}
+
+/** Nobody is left who could stop it a second time: it has a limit. */
+function endWithParent(log: Logger, end: () => void): void {
+  process.on('disconnect', () => {
+    log.info('parent-gone')
+    setTimeout(() => process.exit(1), GIVE_UP_MS).unref()
+    end()
+  })
 }
 
 function endOnSignals(log: Logger, end: () => void): void {

@@ -65,14 +65,19 @@ function resolveFrom(path: string, specifier: string): string {
   return parts.join('/')
 }
 
+/** The command line is the door to everything; nothing imports it. */
+const COMMAND_LINE = 'broker/cli.ts'
+
 const layers: Rule = tree =>
-  sources(tree).flatMap(([path, text]) =>
-    importsOf(text)
-      .filter(each => each.from.startsWith('.'))
-      .map(each => folderOf(resolveFrom(path, each.from)))
-      .filter(to => to !== folderOf(path) && FOLDERS.includes(to) && !MAY_IMPORT[folderOf(path)]?.includes(to))
-      .map(to => `${path} imports ${to}/`)
-  )
+  sources(tree)
+    .filter(([path]) => path !== COMMAND_LINE)
+    .flatMap(([path, text]) =>
+      importsOf(text)
+        .filter(each => each.from.startsWith('.'))
+        .map(each => folderOf(resolveFrom(path, each.from)))
+        .filter(to => to !== folderOf(path) && FOLDERS.includes(to) && !MAY_IMPORT[folderOf(path)]?.includes(to))
+        .map(to => `${path} imports ${to}/`)
+    )
 
 const rooms: Rule = tree =>
   sources(tree)

@@ -1,0 +1,154 @@
+// `moldau dev`: a cluster of real brokers on this machine, for people to use, to break, and to see heal. Ctrl-C stops all
+// in order, a second one at once; a broker that cannot start ends the whole with its own line.
+import { resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { MoldauError } from '../../protocol/failure.ts'
+import { LocalCluster } from './cluster.ts'
+import { type Command, HELP, parseCommand, type Verb } from './commands.ts'
+import { nodeName, say, sayPlainly, showLine, statusLines } from './console.ts'
+import { layOut } from './layout.ts'
+import { tellFailover, tellReturn } from './story.ts'
+
+export interface DevOptions {
+  readonly brokers: number
+  readonly data: string
+  readonly port: number | null
+  readonly set: readonly string[]
+  /** What runs the command line. */
+  readonly command: readonly string[]
+}
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+
+/** Resolves when the cluster has stopped. */
+export async function dev({ brokers, data, port, set, command }: DevOptions): Promise<void> {
+  const nodes = await layOut({ directory: data, brokers, port, set })
+  let isReady = false
+  let fail: (reason: string) => void = () => {}
+  const failed = new Promise<never>((_, reject) => {
+    fail = reason => reject(new MoldauError('ERR_CLOSED', reason))
+  })
+  const cluster = new LocalCluster({
+    nodes,
+    command,
+    onLine: showLine,
+    onFailed: (nodeId, reason) => {
+      if (!isReady) return fail(`node ${nodeId}: ${reason}`)
+      say(`${nodeName(nodeId)} has failed: ${reason}`)
+    }
+  })
+  const ended = endOnSignals(cluster)
+  const startedAt = performance.now()
+  try {
+    const started = cluster.start()
+    if ((await Promise.race([started.then(() => 'ready'), failed, ended.asked])) === 'ready') {
+      isReady = true
+      greet(cluster, data, performance.now() - startedAt)
+      listen(cluster, ended.ask)
+    }
+    await ended.asked
+    say('stopping')
+    await Promise.all([cluster.stop(), started.catch(() => {})])
+  } catch (error) {
+    await cluster.kill()
+    throw error
+  }
+  say('has stopped')
+  process.exit(0)
+}
+
+function greet(cluster: LocalCluster, data: string, tookMs: number): void {
+  const count = cluster.processes.length
+  say(
+    `is ready: ${count} ${count === 1 ? 'broker' : 'brokers'} on ${cluster.bootstrap} after ${(tookMs / 1000).toFixed(1)} s`
+  )
+  const servers = cluster.layout.map(each => `'${each.host}:${each.port}'`).join(', ')
+  sayPlainly(`  data    ${resolve(data)}`)
+  sayPlainly(`  try it  new Kafka({ brokers: [${servers}] }) with kafkajs`)
+  sayPlainly('  type    kill 2, start 2, pause 2, resume 2, status, help')
+  sayPlainly('  stop    Ctrl-C')
+}
+
+interface Ending {
+  readonly asked: Promise<'asked'>
+  readonly ask: () => void
+}
+
+function endOnSignals(cluster: LocalCluster): Ending {
+  let wasAsked = false
+  let ask: () => void = () => {}
+  const asked = new Promise<'asked'>(resolve => {
+    ask = () => {
+      wasAsked = true
+      resolve('asked')
+    }
+  })
+  for (const [name, code] of Object.entries(SIGNALS)) {
+    process.on(name, () => {
+      if (!wasAsked) return ask()
+      say('ends at once')
+      void cluster.kill().then(() => process.exit(code))
+    })
+  }
+  return { asked, ask: () => ask() }
+}
+
+/** Commands, one a line, one after the other. Without anybody at the keyboard the cluster just runs. */
+function listen(cluster: LocalCluster, quit: () => void): void {
+  let queue = Promise.resolve()
+  process.stdin.on('error', () => {})
+  createInterface({ input: process.stdin }).on('line', line => {
+    const command = parseCommand(line)
+    if (command.verb === 'quit') return quit()
+    queue = queue.then(() => obey(cluster, command)).catch(error => say((error as Error).message))
+  })
+}
+
+async function obey(cluster: LocalCluster, command: Command): Promise<void> {
+  switch (command.verb) {
+    case 'nothing':
+    case 'quit':
+      return
+    case 'help':
+      return sayPlainly(HELP)
+    case 'status': {
+      const [view, controller] = [await cluster.view(), await cluster.controller()]
+      return sayPlainly(statusLines(cluster, view, controller).join('\n'))
+    }
+    case 'unknown':
+      return say(`does not know '${command.text}'; help lists the commands`)
+    default: {
+      const nodeId = command.target === 'controller' ? await cluster.controller() : command.target
+      if (nodeId === null) return say('knows no controller just now')
+      if (!cluster.has(nodeId)) return say(`has no node ${nodeId}`)
+      return await act(cluster, command.verb, nodeId)
+    }
+  }
+}
+
+async function act(cluster: LocalCluster, verb: Verb, nodeId: number): Promise<void> {
+  const node = cluster.process(nodeId)
+  const cannot = (why: string) => say(`${nodeName(nodeId)} ${why}`)
+  switch (verb) {
+    case 'kill':
+      if (node.isDown) return cannot('is not running')
+      return await tellFailover(cluster, nodeId, 'was killed', () => node.kill())
+    case 'stop':
+      if (node.isDown) return cannot('is not running')
+      return await tellFailover(cluster, nodeId, 'stops in order', () => node.stop())
+    case 'pause':
+      if (!node.isUp) return cannot('is not running')
+      return await tellFailover(cluster, nodeId, 'is held', async () => node.pause())
+    case 'resume':
+      if (node.state !== 'paused') return cannot('is not held')
+      node.resume()
+      return await tellReturn(cluster, nodeId, 'goes on')
+    case 'start':
+      if (node.state === 'paused') return cannot('is held; resume lets it go on')
+      if (!node.isDown) return cannot('is running')
+      await node.start()
+      return await tellReturn(cluster, nodeId, 'is back')
+    default:
+      return verb satisfies never
+  }
+}

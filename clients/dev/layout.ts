@@ -1,0 +1,155 @@
+// Where the nodes of a local cluster live: their ports, their directories, and one properties file each, which
+// `moldau start` and Kafka itself would take as well. A directory remembers of how many nodes its cluster is.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join, resolve } from 'node:path'
+import { MoldauError } from '../../protocol/failure.ts'
+
+export interface NodeLayout {
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+  readonly controllerPort: number
+  readonly directory: string
+  /** The node's properties file, and what stands in it. */
+  readonly file: string
+  readonly text: string
+}
+
+export interface LayoutOptions {
+  readonly directory: string
+  readonly brokers: number
+  /** Of the first broker; null: the first free range of the usual ones. */
+  readonly port: number | null
+  /** Settings for all nodes, `key=value`; they go before ours. */
+  readonly set?: readonly string[]
+}
+
+export const MOST_BROKERS = 9
+const HOST = '127.0.0.1'
+const USUAL_PORT = 9092
+/** From a broker's port to that of its controller. */
+const CONTROLLER_STEP = 100
+const NEXT_RANGE = 1000
+
+/** Chooses ports, makes the directory and writes the files. Throws ERR_CONFIG or ERR_WRONG_DIRECTORY. */
+export async function layOut(options: LayoutOptions): Promise<NodeLayout[]> {
+  const directory = resolve(options.directory)
+  checkCount(directory, options.brokers)
+  const port = options.port === null ? await freeRange(options.brokers) : await given(options.port, options.brokers)
+  const nodes = nodesOf(directory, options.brokers, port, options.set ?? [])
+  try {
+    mkdirSync(directory, { recursive: true })
+    for (const { file, text } of nodes) writeFileSync(file, text)
+  } catch (error) {
+    throw new MoldauError('ERR_STORAGE', `directory ${directory}: ${(error as Error).message}`, { cause: error })
+  }
+  return nodes
+}
+
+/** Pure: the nodes of a cluster whose first broker has that port. */
+export function nodesOf(directory: string, brokers: number, port: number, set: readonly string[] = []): NodeLayout[] {
+  const ids = Array.from({ length: brokers }, (_, index) => index + 1)
+  const voters = ids.map(id => `${id}@${HOST}:${port + CONTROLLER_STEP + id - 1}`).join(',')
+  return ids.map(nodeId => {
+    const own = { nodeId, host: HOST, port: port + nodeId - 1, controllerPort: port + CONTROLLER_STEP + nodeId - 1 }
+    const data = join(directory, `data-${nodeId}`)
+    const text = propertiesOf({ ...own, directory: data, voters, brokers, set })
+    return { ...own, directory: data, file: join(directory, fileName(nodeId)), text }
+  })
+}
+
+interface NodeFacts {
+  readonly nodeId: number
+  readonly port: number
+  readonly controllerPort: number
+  readonly directory: string
+  readonly voters: string
+  readonly brokers: number
+  readonly set: readonly string[]
+}
+
+function propertiesOf({ nodeId, port, controllerPort, directory, voters, brokers, set }: NodeFacts): string {
+  const copies = Math.min(3, brokers)
+  const lines = {
+    'process.roles': 'broker,controller',
+    'node.id': nodeId,
+    'controller.quorum.voters': voters,
+    // Both loopback addresses for clients, one for the nodes.
+    listeners: `PLAINTEXT://localhost:${port},CONTROLLER://${HOST}:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://${HOST}:${port}`,
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'log.dirs': directory.replaceAll('\\', '\\\\'),
+    'default.replication.factor': copies,
+    'min.insync.replicas': Math.max(1, copies - 1),
+    'offsets.topic.replication.factor': copies,
+    'group.initial.rebalance.delay.ms': 0
+  }
+  const settings = new Map(Object.entries(lines).map(([key, value]) => [key, String(value)]))
+  for (const each of set) settings.set(each.slice(0, each.indexOf('=')).trim(), each.slice(each.indexOf('=') + 1))
+  const text = [...settings].map(([key, value]) => `${key}=${value}`).join('\n')
+  return `# Node ${nodeId} of a local cluster; written at each start of \`moldau dev\`.\n${text}\n`
+}
+
+function fileName(nodeId: number): string {
+  return `node-${nodeId}.properties`
+}
+
+/** The list of voters cannot change behind the back of a cluster that has data. */
+function checkCount(directory: string, brokers: number): void {
+  if (!(Number.isInteger(brokers) && brokers >= 1 && brokers <= MOST_BROKERS)) {
+    throw new MoldauError('ERR_CONFIG', `--brokers ${brokers}: must be a number from 1 to ${MOST_BROKERS}`)
+  }
+  const found = nodesIn(directory)
+  if (found === 0 || found === brokers) return
+  throw new MoldauError(
+    'ERR_WRONG_DIRECTORY',
+    `directory ${directory}: it holds a cluster of ${found}; start it with --brokers ${found}, or give another --data`
+  )
+}
+
+function nodesIn(directory: string): number {
+  try {
+    return readdirSync(directory).filter(name => /^node-\d+\.properties$/.test(name)).length
+  } catch {
+    return 0
+  }
+}
+
+/** The properties of one node as they were written last. */
+export function writtenProperties(directory: string, nodeId: number): string {
+  return readFileSync(join(directory, fileName(nodeId)), 'utf8')
+}
+
+async function given(port: number, brokers: number): Promise<number> {
+  const highest = 65535 - CONTROLLER_STEP - brokers
+  if (!(Number.isInteger(port) && port >= 1 && port <= highest)) {
+    throw new MoldauError('ERR_CONFIG', `--port ${port}: must be a number from 1 to ${highest}`)
+  }
+  const taken = await firstTaken(port, brokers)
+  if (taken === null) return port
+  throw new MoldauError('ERR_CONFIG', `--port ${port}: another process listens on port ${taken}`)
+}
+
+async function freeRange(brokers: number): Promise<number> {
+  for (let port = USUAL_PORT; port < 65000; port += NEXT_RANGE) {
+    if ((await firstTaken(port, brokers)) === null) return port
+  }
+  throw new MoldauError('ERR_CONFIG', 'no free ports were found; give --port')
+}
+
+async function firstTaken(port: number, brokers: number): Promise<number | null> {
+  for (let index = 0; index < brokers; index++) {
+    for (const each of [port + index, port + CONTROLLER_STEP + index]) if (!(await isFree(each))) return each
+  }
+  return null
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, HOST, () => server.close(() => resolve(true)))
+  })
+}

@@ -1,0 +1,168 @@
+// Goal: `moldau dev` as people use it. Its nodes' files load, its commands are understood, it is ready when it says so, goes
+// on with its data, and no broker outlives it, however it ends.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { type Test, test } from 'tap'
+import { loadConfig } from '../../broker/config.ts'
+import { parseCommand } from '../../clients/dev/commands.ts'
+import { layOut, nodesOf } from '../../clients/dev/layout.ts'
+import { UNHOOKED } from '../process/broker-process.ts'
+
+const COMMAND = fileURLToPath(new URL('../../broker/moldau.cjs', import.meta.url))
+
+test('each node has a file that loads without a warning, and all agree on the voters', async t => {
+  for (const brokers of [1, 2, 3, 5]) {
+    const nodes = nodesOf('/cluster', brokers, 9092, ['num.partitions=4', 'log.retention.ms=5'])
+    t.equal(nodes.length, brokers)
+    for (const { nodeId, file, text, port, directory } of nodes) {
+      const { config, warnings } = loadConfig({ file: { path: file, text } })
+      t.same(warnings, [])
+      t.equal(config.nodeId, nodeId)
+      t.equal(config.dataDirectory, directory)
+      t.same(
+        config.voters.map(each => each.nodeId),
+        nodes.map(each => each.nodeId)
+      )
+      t.equal(config.advertisedListeners[0]?.port, port)
+      t.equal(config.get('num.partitions'), 4)
+      t.equal(config.get('min.insync.replicas'), brokers < 3 ? 1 : 2)
+    }
+  }
+})
+
+test('a directory stays the cluster that it is, and a taken port is told', async t => {
+  const directory = t.testdir()
+  const server = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await new Promise(resolve => server.once('listening', resolve))
+  const { port } = server.address() as { port: number }
+  await t.rejects(layOut({ directory, brokers: 3, port: port - 1 }), {
+    code: 'ERR_CONFIG',
+    message: new RegExp(`another process listens on port ${port}`)
+  })
+  await t.rejects(layOut({ directory, brokers: 0, port: null }), { message: /from 1 to 9/ })
+  await t.rejects(layOut({ directory, brokers: 3, port: 65500 }), { message: /--port 65500: must be a number/ })
+  t.notOk(existsSync(`${directory}/node-1.properties`), 'nothing was made')
+  await layOut({ directory, brokers: 3, port: null })
+  await t.rejects(layOut({ directory, brokers: 2, port: null }), {
+    code: 'ERR_WRONG_DIRECTORY',
+    message: /holds a cluster of 3; start it with --brokers 3/
+  })
+  await t.resolves(layOut({ directory, brokers: 3, port: null }), 'a second start')
+})
+
+test('what people type', async t => {
+  const verbs: [string, object][] = [
+    ['kill 2', { verb: 'kill', target: 2 }],
+    [' K2 ', { verb: 'kill', target: 2 }],
+    ['s3', { verb: 'start', target: 3 }],
+    ['stop 1', { verb: 'stop', target: 1 }],
+    ['p 10', { verb: 'pause', target: 10 }],
+    ['r1', { verb: 'resume', target: 1 }],
+    ['kill controller', { verb: 'kill', target: 'controller' }],
+    ['status', { verb: 'status' }],
+    ['?', { verb: 'help' }],
+    ['q', { verb: 'quit' }],
+    ['', { verb: 'nothing' }],
+    ['kill', { verb: 'unknown', text: 'kill' }],
+    ['kill all', { verb: 'unknown', text: 'kill all' }],
+    ['constructor 2', { verb: 'unknown', text: 'constructor 2' }]
+  ]
+  for (const [line, command] of verbs) t.same(parseCommand(line), command, line)
+})
+
+interface Dev {
+  readonly child: ChildProcess
+  readonly ended: Promise<number | null>
+  out(): string
+  printed(what: RegExp): Promise<RegExpExecArray>
+}
+
+function startDev(t: Test, cwd: string, ...args: string[]): Dev {
+  const [command, ...unhooked] = UNHOOKED
+  const child = spawn(command, [...unhooked, COMMAND, 'dev', ...args], { cwd, stdio: 'pipe' })
+  t.teardown(() => child.kill('SIGKILL'))
+  let out = ''
+  const checks = new Set<() => void>()
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      out += text
+      for (const check of checks) check()
+    })
+  }
+  const ended = new Promise<number | null>(resolve => child.on('close', resolve))
+  const printed = (what: RegExp) =>
+    new Promise<RegExpExecArray>((resolve, reject) => {
+      const check = () => {
+        const match = what.exec(out)
+        if (match === null) return
+        checks.delete(check)
+        resolve(match)
+      }
+      checks.add(check)
+      check()
+      void ended.then(() => reject(new Error(`ended before ${what}: ${out}`)))
+    })
+  return { child, ended, out: () => out, printed }
+}
+
+/** The process is gone, within reason. */
+async function goes(pid: number): Promise<boolean> {
+  for (let i = 0; i < 1000; i++) {
+    try {
+      process.kill(pid, 0)
+    } catch {
+      return true
+    }
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+  return false
+}
+
+test('ready, killed and started by command, stopped in order, and its data are there again', async t => {
+  const directory = t.testdir()
+  const first = startDev(t, directory, '--brokers', '1', '--set', 'num.partitions=2')
+  await first.printed(/moldau is ready: 1 broker on 127\.0\.0\.1:\d+ after/)
+  const cluster = (await first.printed(/clusterId=(\S+)/))[1]
+  first.child.stdin?.write('kill 7\nk1\nkill 1\nfly 1\ns1\nstatus\n')
+  await first.printed(/has no node 7/)
+  await first.printed(/node 1 was killed/)
+  await first.printed(/node 1 is not running/)
+  await first.printed(/does not know 'fly 1'/)
+  await first.printed(/node 1 is back/)
+  await first.printed(/node 1 {2}running +127\.0\.0\.1:\d+, pid \d+, leads 0, controller/)
+  first.child.stdin?.end('quit\n')
+  t.equal(await first.ended, 0)
+  t.match(first.out(), /moldau stopping[\s\S]*broker-stopped[\s\S]*moldau has stopped\n$/)
+  t.match(readFileSync(`${directory}/moldau-cluster/node-1.properties`, 'utf8'), /^num\.partitions=2$/m)
+
+  const second = startDev(t, directory, '--brokers', '1')
+  // Nobody at the keyboard.
+  second.child.stdin?.end()
+  await second.printed(/moldau is ready/)
+  t.equal((await second.printed(/clusterId=(\S+)/))[1], cluster, 'the same cluster')
+  second.child.kill('SIGINT')
+  t.equal(await second.ended, 0)
+})
+
+test('no broker outlives its commander', async t => {
+  const dev = startDev(t, t.testdir(), '--brokers', '1')
+  await dev.printed(/moldau is ready/)
+  dev.child.stdin?.write('status\n')
+  const pid = Number((await dev.printed(/pid (\d+)/))[1])
+  dev.child.kill('SIGKILL')
+  await dev.ended
+  t.ok(await goes(pid), 'the broker noticed')
+})
+
+test('a broker that cannot start ends the whole with its own line', async t => {
+  const directory = t.testdir({ 'moldau-cluster': { 'data-1': { 'orders-0': {} } } })
+  const dev = startDev(t, directory, '--brokers', '1')
+  t.equal(await dev.ended, 1)
+  t.match(dev.out(), /^moldau: node 1: log directory .*data-1: it holds orders-0 but no meta\.properties/m)
+  const wrong = startDev(t, directory, '--brokers', 'three')
+  t.equal(await wrong.ended, 2)
+  t.match(wrong.out(), /^moldau: .*'three' is invalid\. It must be a whole number\.\n$/m)
+})
