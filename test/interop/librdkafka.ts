@@ -29,6 +29,14 @@ export const librdkafkaNoAutoCreate: Suite = {
   run: (target, checks) => runAll(target, checks, true)
 }
 
+/** The same tests, and those that want three brokers. */
+export const librdkafkaThree: Suite = { ...librdkafka, name: 'librdkafka-three', nodes: 3 }
+export const librdkafkaThreeNoAutoCreate: Suite = {
+  ...librdkafkaNoAutoCreate,
+  name: 'librdkafka-three-noautocreate',
+  nodes: 3
+}
+
 /** The rows of a list beside this file: words, with comments behind `#`. */
 export function rowsOf(file: string): string[][] {
   return readFileSync(resolve('test/interop', file), 'utf8')
@@ -38,10 +46,12 @@ export function rowsOf(file: string): string[][] {
     .map(line => line.split(/\s+/))
 }
 
-function entriesOf(noAutoCreate: boolean, fast: boolean): Entry[] {
+function entriesOf(noAutoCreate: boolean, { fast, bootstrap }: Target): Entry[] {
+  const isCluster = bootstrap.includes(',')
   return rowsOf('librdkafka-allow.txt')
     .map(entryOf)
     .filter(entry => entry.flags.includes('noautocreate') === noAutoCreate && (!fast || entry.flags.includes('fast')))
+    .filter(({ flags }) => isCluster || !flags.includes('three'))
 }
 
 function entryOf([number = '', name = '', ...flags]: string[]): Entry {
@@ -56,7 +66,7 @@ async function runAll(target: Target, checks: Checks, noAutoCreate: boolean): Pr
     return checks.skip('all', `librdkafka's tests are not built in ${librdkafkaTests}: npm run interop -- --build`)
   }
   const environment = prepare(target)
-  const entries = entriesOf(noAutoCreate, target.fast).filter(entry => checks.wants(entry.title))
+  const entries = entriesOf(noAutoCreate, target).filter(entry => checks.wants(entry.title))
   // Most of the time a test waits: several beside each other cost the machine little. Some bear nothing beside them.
   const together = entries.filter(entry => !entry.flags.includes('alone'))
   const again: Entry[] = []
@@ -86,7 +96,7 @@ function prepare(target: Target): Record<string, string> {
     RDKAFKA_TEST_CONF: conf,
     CI: '1',
     TEST_KAFKA_VERSION: '4.1.0',
-    BROKERS: target.bootstrap
+    BROKERS: target.bootstrap.split(',')[0] ?? ''
   }
   if (target.tools === undefined) return common
   mkdirSync(join(shim, 'bin'), { recursive: true })

@@ -137,5 +137,12 @@ async function startKafkaOn(program: string, home: string): Promise<RunningBroke
     }
   })
   await admin.disconnect()
-  return { bootstrap, dataDirectory: join(home, 'data'), stop: end('stop'), kill: end('kill') }
+  return {
+    bootstrap,
+    controllers: undefined,
+    dataDirectory: join(home, 'data'),
+    nodes: [],
+    stop: end('stop'),
+    kill: end('kill')
+  }
 }

@@ -7,12 +7,13 @@ import { parseArgs } from 'node:util'
 import { buildSuites } from './cache.ts'
 import { compression } from './compression.ts'
 import { differential } from './differential.ts'
+import { javaCluster } from './java-cluster.ts'
 import { javaFiles } from './java-files.ts'
 import { javaGroups } from './java-groups.ts'
 import { javaTools } from './java-tools.ts'
 import { kafkajs } from './kafkajs.ts'
 import { kcat } from './kcat.ts'
-import { librdkafka, librdkafkaNoAutoCreate } from './librdkafka.ts'
+import { librdkafka, librdkafkaNoAutoCreate, librdkafkaThree, librdkafkaThreeNoAutoCreate } from './librdkafka.ts'
 import { move } from './move.ts'
 import { nodeRdkafka } from './node-rdkafka.ts'
 import { endAll } from './process.ts'
@@ -24,6 +25,7 @@ import { findTools, Tools } from './tools.ts'
 const usage = `npm run interop -- [options]
   --fast              one pass of each client and tool, and the quick part of the long suites
   --only NAME         this suite only (may be repeated)
+  --nodes COUNT       so many nodes in the cluster, for every suite
   --check TEXT        those checks only whose name contains TEXT
   --bootstrap ADDR    a broker that runs already (MOLDAU_INTEROP_DATA names its data directory)
   --kafka             Apache Kafka by MOLDAU_KAFKA_TOOLS, to prove the suites themselves
@@ -37,17 +39,21 @@ const suites: Suite[] = [
   javaTools,
   javaGroups,
   javaFiles,
+  javaCluster,
   compression,
   differential,
   move,
   librdkafka,
   librdkafkaNoAutoCreate,
+  librdkafkaThree,
+  librdkafkaThreeNoAutoCreate,
   nodeRdkafka
 ]
 
 interface Options {
   fast?: boolean
   only?: string[]
+  nodes?: number
   check?: string
   bootstrap?: string
   kafka?: boolean
@@ -57,8 +63,9 @@ interface Options {
 }
 
 function parseOptions(): Options {
-  return parseArgs({
+  const { nodes, ...others } = parseArgs({
     options: {
+      nodes: { type: 'string' },
       fast: { type: 'boolean' },
       only: { type: 'string', multiple: true },
       check: { type: 'string' },
@@ -69,6 +76,7 @@ function parseOptions(): Options {
       help: { type: 'boolean', short: 'h' }
     }
   }).values
+  return nodes === undefined ? others : { ...others, nodes: Number(nodes) }
 }
 
 function brokerKind(options: Options, program: string | undefined): BrokerKind {
@@ -88,13 +96,23 @@ async function runSuite(
   const checks = new Checks(suite.name, options.check)
   const begin = performance.now()
   try {
-    const broker = await startBroker(kind, join(folder, suite.name), suite.settings)
-    const { bootstrap, dataDirectory } = broker
+    const broker = await startBroker(kind, join(folder, suite.name), suite.settings, options.nodes ?? suite.nodes)
+    const { bootstrap, controllers, dataDirectory, nodes } = broker
     const scratch = mkdtempSync(join(folder, `${suite.name}-scratch-`))
     const tag = `i${Math.floor(performance.timeOrigin + performance.now()).toString(36)}`
     try {
       await suite.run(
-        { kind: kind.kind, bootstrap, dataDirectory, scratch, tools, fast: options.fast === true, tag },
+        {
+          kind: kind.kind,
+          bootstrap,
+          controllers,
+          dataDirectory,
+          nodes,
+          scratch,
+          tools,
+          fast: options.fast === true,
+          tag
+        },
         checks
       )
     } finally {

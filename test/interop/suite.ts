@@ -2,12 +2,24 @@
 // named as a skip, never silent; a failed check does not stop the next one.
 import type { Tools } from './tools.ts'
 
+/** One process of the cluster under test. */
+export interface Node {
+  dataDirectory: string
+  start(): Promise<void>
+  stop(): Promise<void>
+  kill(): Promise<void>
+}
+
 /** The broker under test. */
 export interface Target {
   kind: 'moldau' | 'kafka' | 'given'
   bootstrap: string
+  /** Of the controllers' listeners, if they are known. */
+  controllers: string | undefined
   /** Where the broker keeps its partitions, if it is known: the checks that read files need it. */
   dataDirectory: string | undefined
+  /** The processes behind the addresses, where this program started them. */
+  nodes: readonly Node[]
   /** A new empty folder for what the suite writes. */
   scratch: string
   /** Kafka's own command-line tools, if they are on this machine. */
@@ -22,6 +34,8 @@ export interface Suite {
   name: string
   /** Settings that the suite's broker is started with. */
   settings: Record<string, string>
+  /** How many of them make the cluster; 1 where it says nothing. */
+  nodes?: number
   run(target: Target, checks: Checks): Promise<void>
 }
 
