@@ -150,7 +150,7 @@ async function startBehind(parts: Parts, bound: readonly BoundListener[]): Promi
 async function assemble(parts: Parts, catalog: Catalog, bound: readonly BoundListener[]): Promise<Running> {
   const { config, clock, random, log, files } = parts
   const { nodeId } = config
-  const { clusterId } = catalog
+  const clusterId = catalog.clusterId ?? ''
   const incarnationId = random.uuid()
   const settled = (): Promise<void> => partitions.settled()
   const controllerEndPoints = endpointsFor(bound.filter(each => each.isController))
@@ -227,7 +227,7 @@ function brokerOf(parts: Parts, listeners: Listeners, bound: readonly BoundListe
     parts.log.info({ nodeId: services.nodeId }, 'broker-stopped')
   }
   return {
-    clusterId: catalog.clusterId,
+    clusterId: services.clusterId,
     dataDirectory: catalog.directory,
     listeners: bound.filter(each => !each.isController),
     services,

@@ -51,7 +51,7 @@ export async function openController(parts: ControllerParts): Promise<Controller
   })
   const { incarnationId, controllerEndPoints, settled } = parts
   const self = { nodeId, incarnationId, controllerEndPoints }
-  const { clusterId } = catalog
+  const clusterId = catalog.clusterId ?? ''
   return new Controller({ metadataLog, clusterId, nodeId, config, clock, random, logger, self, settled })
 }
 

@@ -50,8 +50,10 @@ export interface CatalogOptions {
   readonly files: Files
   readonly directory: string
   readonly nodeId: BrokerId
-  /** moldau.cluster.id, or what the voters say; null takes what the directory says, or makes one. */
+  /** moldau.cluster.id; null takes what the directory says, or makes one. */
   readonly clusterId: string | null
+  /** Several nodes make this cluster: a new directory waits for `adoptClusterId`. */
+  readonly isOneOfSeveral?: boolean
   readonly clock: StorageClock
   readonly random: { uuid(): Uuid; below(limit: number): number }
   readonly policy: FlushPolicy

@@ -76,7 +76,7 @@ export class Catalog {
       )
       const names = await files.readdir(home.path)
       const cleanShutdown = await takeCleanShutdown(files, home.path)
-      const catalog = new Catalog(o, { home, suspects, checkpoints, names, cleanShutdown })
+      const catalog = new Catalog(o, { home, suspects, names, cleanShutdown }, checkpoints)
       await catalog.diskSpace.check()
       return catalog
     } catch (error) {
@@ -87,13 +87,8 @@ export class Catalog {
 
   private constructor(
     o: CatalogOptions,
-    found: {
-      home: LogDirectory
-      suspects: Suspects
-      checkpoints: CatalogFiles
-      names: string[]
-      cleanShutdown: { brokerEpoch: number } | null
-    }
+    found: Pick<Catalog, 'cleanShutdown'> & { home: LogDirectory; suspects: Suspects; names: string[] },
+    checkpoints: CatalogFiles
   ) {
     const { files, clock, random, policy, settings } = o
     const { home, suspects } = found
@@ -101,7 +96,7 @@ export class Catalog {
     this.#slots = new Slots(AT_ONCE, clock)
     this.#home = home
     this.#suspects = suspects
-    this.#files = found.checkpoints
+    this.#files = checkpoints
     this.hadSuspects = suspects.all.length > 0
     this.cleanShutdown = this.hadSuspects ? null : found.cleanShutdown
     for (const suspect of suspects.all) o.onEvent('error', 'log-suspect', { ...suspect })
@@ -150,8 +145,14 @@ export class Catalog {
     return this.#home.directoryId
   }
 
-  get clusterId(): string {
-    return this.#home.meta.clusterId
+  /** Null while nobody knows it. */
+  get clusterId(): Uuid | null {
+    return this.#home.meta?.clusterId ?? null
+  }
+
+  /** The cluster has this id: written down durably. Rejects with ERR_WRONG_DIRECTORY where this directory has another. */
+  adoptClusterId(clusterId: Uuid): Promise<void> {
+    return this.#home.adopt(clusterId)
   }
 
   /** True when this start made the directory. */

@@ -1,5 +1,6 @@
 // One log directory as a whole: made, locked, known by its meta.properties, refused when it is somebody else's. All that
 // is checked here happens before the first partition is touched; each refusal is one MoldauError with one clear line.
+// Where several nodes make a cluster, a new directory has no cluster id until the cluster has one: it is pending.
 import path from 'node:path'
 import { isFailure, MoldauError } from '../protocol/failure.ts'
 import type { BrokerId, Uuid } from '../protocol/types.ts'
@@ -20,6 +21,8 @@ export const BOOTSTRAP_CHECKPOINT = 'bootstrap.checkpoint'
 /** Kafka takes every other directory for a partition's, and does not start on one whose name is none. */
 export const STATE_DIRECTORY = path.join(`${METADATA_TOPIC}-0`, 'moldau-state')
 export const LOCK_FILE = '.lock'
+/** Holds the directory's id while there is no meta.properties to hold it. */
+const PENDING_ID = 'moldau-directory-id'
 
 export interface LogDirectoryOptions {
   readonly files: Files
@@ -27,6 +30,8 @@ export interface LogDirectoryOptions {
   readonly nodeId: BrokerId
   /** The cluster that this node was told to be of; null takes what the directory says, or a new id for an empty one. */
   readonly clusterId: string | null
+  /** The cluster of a new directory is for others to name, later: nothing is formatted before. */
+  readonly isOneOfSeveral?: boolean
   readonly random: { uuid(): Uuid }
   readonly clock: { nowMs(): number }
   /** Opens the cache, and with it the lock of the directory. */
@@ -37,12 +42,15 @@ export interface LogDirectoryOptions {
 
 export interface LogDirectory {
   readonly path: string
-  readonly meta: MetaProperties
+  /** Null while the cluster's id is not known. */
+  readonly meta: MetaProperties | null
   readonly directoryId: Uuid
   /** True when this start made it. */
   readonly isNew: boolean
   /** The lock of the directory is held until the store is closed. */
   readonly store: KeyStore
+  /** The cluster has this id. Durable when it resolves; ERR_WRONG_DIRECTORY where the directory is another cluster's. */
+  adopt(clusterId: Uuid): Promise<void>
 }
 
 /** Makes and formats the directory where it is missing or empty, locks it, and checks whose it is. */
@@ -51,13 +59,50 @@ export async function openLogDirectory(o: LogDirectoryOptions): Promise<LogDirec
   const store = await lock(o, directory)
   try {
     const found = await readMeta(o.files, directory)
-    if (found === null) await refuseForeignContent(o.files, directory)
+    const isOneOfSeveral = o.isOneOfSeveral === true
+    if (found === null) await refuseForeignContent(o.files, directory, isOneOfSeveral)
     else refuseForeignOwner(o, directory, found)
-    const meta = found?.directoryId ? found : await format(o, directory, found)
-    return { path: directory, meta, directoryId: meta.directoryId as Uuid, isNew: found === null, store }
+    const isNew = found === null
+    if (isNew && isOneOfSeveral) return pending(o, directory, await pendingId(o, directory), store)
+    const meta = found?.directoryId ? found : await format(o, directory, { found, directoryId: o.random.uuid() })
+    return opened({ path: directory, meta, directoryId: meta.directoryId as Uuid, isNew, store })
   } catch (error) {
     await store.close()
     throw explained(error, directory)
+  }
+}
+
+function opened(home: Omit<LogDirectory, 'adopt'> & { readonly meta: MetaProperties }): LogDirectory {
+  return { ...home, adopt: async clusterId => refuseOtherCluster(home.path, home.meta.clusterId, clusterId) }
+}
+
+/** Its id is kept from the first moment on: marks beside the directory name it. */
+async function pendingId(o: LogDirectoryOptions, directory: string): Promise<Uuid> {
+  const file = path.join(directory, PENDING_ID)
+  const text = (await o.files.readFile(file))?.toString('utf8') ?? ''
+  if (/^[\w-]{22}$/.test(text)) return text
+  const directoryId = o.random.uuid()
+  await o.files.writeFileAtomically(file, Buffer.from(directoryId))
+  return directoryId
+}
+
+function pending(o: LogDirectoryOptions, directory: string, directoryId: Uuid, store: KeyStore): LogDirectory {
+  let meta: MetaProperties | null = null
+  return {
+    path: directory,
+    get meta() {
+      return meta
+    },
+    directoryId,
+    isNew: true,
+    store,
+    async adopt(clusterId) {
+      refuseOtherCluster(directory, meta?.clusterId ?? o.clusterId ?? clusterId, clusterId)
+      if (meta !== null) return
+      const made = await format({ ...o, clusterId }, directory, { found: null, directoryId })
+      await o.files.unlink(path.join(directory, PENDING_ID))
+      meta = made
+    }
   }
 }
 
@@ -98,12 +143,14 @@ async function readMeta(files: Files, directory: string): Promise<MetaProperties
 }
 
 /** Records without an owner may be anybody's: a wrong path, or a meta.properties that was lost. */
-async function refuseForeignContent(files: Files, directory: string): Promise<void> {
+async function refuseForeignContent(files: Files, directory: string, mayHoldMetadata: boolean): Promise<void> {
   for (const name of await files.readdir(directory)) {
     const partition = parseDirectoryName(name)
     if (partition === null) continue
+    const isMetadata = partition.topic === METADATA_TOPIC
+    if (isMetadata && mayHoldMetadata) continue
     const inside = await files.readdir(path.join(directory, name))
-    if (partition.topic === METADATA_TOPIC && inside.every(each => each === path.basename(STATE_DIRECTORY))) continue
+    if (isMetadata && inside.every(each => each === path.basename(STATE_DIRECTORY))) continue
     throw new MoldauError(
       'ERR_WRONG_DIRECTORY',
       `log directory ${directory}: it holds ${name} but no ${META_PROPERTIES}, so nobody can say whose records these are`
@@ -118,29 +165,26 @@ function refuseForeignOwner(o: LogDirectoryOptions, directory: string, found: Me
       `log directory ${directory}: it belongs to node ${found.nodeId}, this is node ${o.nodeId} (node.id)`
     )
   }
-  if (o.clusterId !== null && found.clusterId !== o.clusterId) {
-    throw new MoldauError(
-      'ERR_WRONG_DIRECTORY',
-      `log directory ${directory}: it belongs to cluster ${found.clusterId}, this is cluster ${o.clusterId}`
-    )
-  }
+  refuseOtherCluster(directory, found.clusterId, o.clusterId ?? found.clusterId)
+}
+
+function refuseOtherCluster(directory: string, own: string, other: string): void {
+  if (own === other) return
+  throw new MoldauError(
+    'ERR_WRONG_DIRECTORY',
+    `log directory ${directory}: it belongs to cluster ${own}, this is cluster ${other}`
+  )
 }
 
 /** meta.properties comes last: where it is, the rest is. A directory of Kafka before 3.7 only gets its id. */
 async function format(
   o: LogDirectoryOptions,
   directory: string,
-  found: MetaProperties | null
+  { found, directoryId }: { readonly found: MetaProperties | null; readonly directoryId: Uuid }
 ): Promise<MetaProperties> {
   const meta: MetaProperties = found
-    ? { ...found, directoryId: o.random.uuid() }
-    : {
-        version: 1,
-        nodeId: o.nodeId,
-        clusterId: o.clusterId ?? o.random.uuid(),
-        directoryId: o.random.uuid(),
-        others: new Map()
-      }
+    ? { ...found, directoryId }
+    : { version: 1, nodeId: o.nodeId, clusterId: o.clusterId ?? o.random.uuid(), directoryId, others: new Map() }
   if (found === null) {
     await o.files.writeFileAtomically(path.join(directory, BOOTSTRAP_CHECKPOINT), o.bootstrapCheckpoint())
   }

@@ -84,7 +84,13 @@ export class Life {
     this.controller = controller
     const endpoint = { name: 'PLAINTEXT', host: 'localhost', port: 9092, securityProtocol: 0 }
     this.registration = new Registration({
-      ...{ controller, nodeId: 1, clusterId: catalog.clusterId, incarnationId: random.uuid(), endpoints: [endpoint] },
+      ...{
+        controller,
+        nodeId: 1,
+        clusterId: catalog.clusterId ?? '',
+        incarnationId: random.uuid(),
+        endpoints: [endpoint]
+      },
       ...{ rack: null, logDirs: [catalog.directoryId], previousBrokerEpoch: () => Promise.resolve(-1), clock },
       heartbeatIntervalMs: () => config.get('broker.heartbeat.interval.ms'),
       logger: createLogger({ level: 'silent' }),
@@ -137,7 +143,7 @@ export const turns = async (count = 5): Promise<void> => {
 export async function otherBroker(t: Test, life: Life, brokerId: number): Promise<number> {
   const self = life.image.brokers.get(1)
   const reply = await life.controller.registerBroker({
-    ...{ brokerId, clusterId: life.catalog.clusterId, incarnationId: life.node.random.uuid(), rack: null },
+    ...{ brokerId, clusterId: life.catalog.clusterId ?? '', incarnationId: life.node.random.uuid(), rack: null },
     ...{ listeners: [], features: self?.features ?? [], isMigratingZkBroker: false, previousBrokerEpoch: -1 },
     logDirs: [life.node.random.uuid()]
   })

@@ -54,7 +54,7 @@ test('an empty or missing directory is formatted once', async t => {
   t.same(second.meta, first.meta)
   t.equal(second.directoryId, first.directoryId)
   const told = await openAndClose(options(join(t.testdirName, 'told'), { clusterId: 'my-cluster' }))
-  t.equal(told.meta.clusterId, 'my-cluster')
+  t.equal(told.meta?.clusterId, 'my-cluster')
 })
 
 test('a directory without an id gets one and keeps everything else (Kafka before 3.7)', async t => {
@@ -206,4 +206,40 @@ test('what cannot be made is said', async t => {
   mkdirSync(join(directory, 'a'))
   writeFileSync(join(directory, 'a', '__cluster_metadata-0'), 'a file where a directory must be')
   t.match(await openLogDirectory(options(join(directory, 'a'))).catch(error => error), { code: 'ERR_STORAGE' })
+})
+
+test('one of several waits for the cluster’s id, and writes it down once', async t => {
+  const directory = join(t.testdir(), 'data')
+  const several = (o: Partial<LogDirectoryOptions> = {}) => options(directory, { isOneOfSeveral: true, ...o })
+  const first = await openAndClose(several())
+  t.match(first, { isNew: true, meta: null })
+  t.notOk(existsSync(join(directory, 'meta.properties')), 'nothing is formatted')
+  t.notOk(existsSync(join(directory, 'bootstrap.checkpoint')))
+  writeFileSync(join(directory, '__cluster_metadata-0', 'quorum-state'), '{}')
+  const second = await openAndClose(several())
+  t.equal(second.directoryId, first.directoryId, 'the directory keeps its id')
+  await second.adopt('the-cluster')
+  t.equal(second.meta?.clusterId, 'the-cluster')
+  t.equal(readFileSync(join(directory, 'bootstrap.checkpoint'), 'utf8'), 'first records')
+  t.notOk(existsSync(join(directory, 'moldau-directory-id')))
+  await second.adopt('the-cluster')
+  await t.rejects(second.adopt('another'), { code: 'ERR_WRONG_DIRECTORY', message: /belongs to cluster the-cluster/ })
+  const third = await openAndClose(several())
+  t.match(third, { isNew: false, directoryId: first.directoryId, meta: { clusterId: 'the-cluster' } })
+  await third.adopt('the-cluster')
+  await t.rejects(third.adopt('another'), { code: 'ERR_WRONG_DIRECTORY', message: /this is cluster another/ })
+})
+
+test('one of several is told its cluster beforehand, and refuses another', async t => {
+  const told = await openAndClose(options(join(t.testdir(), 'data'), { isOneOfSeveral: true, clusterId: 'mine' }))
+  t.equal(told.meta, null, 'a new directory says nothing of whether the cluster is new')
+  await t.rejects(told.adopt('theirs'), { code: 'ERR_WRONG_DIRECTORY', message: /belongs to cluster mine/ })
+  t.equal(told.meta, null)
+  await told.adopt('mine')
+  t.equal(told.meta?.clusterId, 'mine')
+})
+
+test('records without an owner are refused for one of several too, but for the metadata', async t => {
+  const directory = t.testdir({ 'orders-0': {}, '__cluster_metadata-0': { 'quorum-state': '{}' } })
+  await t.rejects(openLogDirectory(options(directory, { isOneOfSeveral: true })), { code: 'ERR_WRONG_DIRECTORY' })
 })
