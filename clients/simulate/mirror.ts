@@ -1,0 +1,147 @@
+// One replica as its disk shows it: the batches of its log in order, read from the files as they are written. Kept by the
+// checkers beside the broker, so that they do not have to believe what it says of itself; kept over the death of the
+// process too, as what is known to lie on its disk.
+import { BATCH_HEADER_BYTES, batchLength, checkBatch, LOG_OVERHEAD } from '../../protocol/records/batch.ts'
+import type { Offset } from '../../protocol/types.ts'
+import { demand, Violation } from './checkers/violation.ts'
+import { type Row, type Rows, rowAt, shown } from './rows.ts'
+
+/** What is used of storage's Log. */
+export interface LogView {
+  readonly logStartOffset: Offset
+  readonly logEndOffset: Offset
+  readonly writtenEndOffset: Offset
+  readonly durableEndOffset: Offset
+  readonly isOffline: boolean
+  readonly segments: Iterable<SegmentView>
+}
+
+export interface SegmentView {
+  readonly baseOffset: Offset
+  readonly file: { readonly path: string }
+  readonly writtenBytes: number
+}
+
+/** Reads a file of the node's disk as it is now; faults that were injected do not concern it. */
+export type ReadAt = (path: string, buffer: Buffer, position: number) => number
+
+/** Rows that a live log threw away. */
+export type OnCut = (rows: readonly Row[]) => void
+
+/** Where a row lies. */
+interface Place {
+  readonly segmentBase: Offset
+  readonly path: string
+  readonly position: number
+}
+
+export class Mirror {
+  readonly name: string
+  readonly rows: Row[] = []
+  /** Everything below is synced on this disk, or was when its process died. */
+  syncedEnd: Offset = 0
+  /** Up to this index rows were compared with what is committed. */
+  verified = 0
+  readonly #places: Place[] = []
+  readonly #known: Rows
+  /** Compacted logs have gaps. */
+  readonly #mayHaveGaps: boolean
+  /** Where the next row is looked for. */
+  #segmentBase: Offset = -1
+  #position = 0
+
+  constructor(name: string, known: Rows, mayHaveGaps = false) {
+    this.name = name
+    this.#known = known
+    this.#mayHaveGaps = mayHaveGaps
+  }
+
+  get end(): Offset {
+    const last = this.rows[this.rows.length - 1]
+    return last === undefined ? 0 : last.last + 1
+  }
+
+  /** A new life of the process, or an empty disk: it is looked at from the start. */
+  forget(): void {
+    this.rows.length = 0
+    this.#places.length = 0
+    this.verified = 0
+    this.#segmentBase = -1
+    this.#position = 0
+  }
+
+  /** Takes over what was written, or thrown away, since the last look. */
+  update(log: LogView, readAt: ReadAt, onCut: OnCut): void {
+    const { end } = this
+    const mayHaveMore = log.writtenEndOffset > end
+    if (mayHaveMore || log.logEndOffset < end) {
+      const gone = this.#goneOf(log, readAt)
+      if (gone.length > 0) onCut(gone)
+      this.#read(log, readAt)
+    }
+    this.syncedEnd = Math.min(log.durableEndOffset, this.end)
+  }
+
+  /** Takes out what is cut off. A cut and new appends may both lie between two looks, so the last row is looked at. */
+  #goneOf(log: LogView, readAt: ReadAt): Row[] {
+    const { rows } = this
+    let kept = rows.length
+    while (kept > 0 && (rows[kept - 1] as Row).last >= log.logEndOffset) kept--
+    while (kept > 0 && !this.#isStillThere(kept - 1, readAt)) kept--
+    if (kept === rows.length) return []
+    const place = this.#places[kept] as Place
+    this.#segmentBase = place.segmentBase
+    this.#position = place.position
+    this.#places.length = kept
+    this.verified = Math.min(this.verified, kept)
+    return rows.splice(kept)
+  }
+
+  #isStillThere(index: number, readAt: ReadAt): boolean {
+    const row = this.rows[index] as Row
+    const { path, position } = this.#places[index] as Place
+    if (readAt(path, HEADER, position) < HEADER.length) return false
+    const found = rowAt(HEADER, 0)
+    return found.base === row.base && found.epoch === row.epoch && found.fingerprint === row.fingerprint
+  }
+
+  #read(log: LogView, readAt: ReadAt): void {
+    for (const segment of log.segments) {
+      if (segment.baseOffset < this.#segmentBase) continue
+      if (segment.baseOffset !== this.#segmentBase) {
+        this.#segmentBase = segment.baseOffset
+        this.#position = 0
+      }
+      const size = segment.writtenBytes - this.#position
+      if (size <= 0) continue
+      const bytes = Buffer.allocUnsafe(size)
+      this.#take(segment.file.path, bytes.subarray(0, readAt(segment.file.path, bytes, this.#position)))
+    }
+  }
+
+  #take(path: string, bytes: Buffer): void {
+    let at = 0
+    while (bytes.length - at >= BATCH_HEADER_BYTES) {
+      const size = LOG_OVERHEAD + batchLength(bytes, at)
+      if (size < BATCH_HEADER_BYTES || size > bytes.length - at) break
+      try {
+        checkBatch(bytes, at)
+      } catch (error) {
+        throw new Violation('contiguous-log', `${this.name}, behind offset ${this.end}: ${(error as Error).message}`)
+      }
+      this.#add(this.#known.intern(rowAt(bytes, at)))
+      this.#places.push({ segmentBase: this.#segmentBase, path, position: this.#position + at })
+      at += size
+    }
+    this.#position += at
+  }
+
+  #add(row: Row): void {
+    const { end } = this
+    const isNext = this.rows.length === 0 || (this.#mayHaveGaps ? row.base >= end : row.base === end)
+    demand(isNext, 'contiguous-log', () => `${this.name} ends at ${end} and goes on with ${shown(row)}`)
+    this.rows.push(row)
+  }
+}
+
+const HEADER = Buffer.alloc(BATCH_HEADER_BYTES)
