@@ -7,30 +7,33 @@ import type { brokerHeartbeat } from '../../protocol/messages/broker-heartbeat.t
 import type { brokerRegistration } from '../../protocol/messages/broker-registration.ts'
 import type { RequestOf } from '../../protocol/schema.ts'
 import { type BrokerId, type Offset, type Uuid, ZERO_UUID } from '../../protocol/types.ts'
-import type { MetadataImage, Topic } from '../metadata/image.ts'
-import { NO_LEADER, type Partition } from '../metadata/partition.ts'
+import type { Broker, MetadataImage, Topic } from '../metadata/image.ts'
+import {
+  isDirectoryOnline,
+  LOST_DIRECTORY,
+  NO_LEADER,
+  type Partition,
+  UNASSIGNED_DIRECTORY
+} from '../metadata/partition.ts'
 import type { MetadataRecord } from '../metadata/records.ts'
 import {
+  brokerEpochFault,
   type Decision,
   DONE,
-  effectiveMinIsr,
   isActive,
   isElrEnabled,
   type Outcome,
   type Rules,
   recordFor,
-  refused,
-  UNASSIGNED_DIRECTORY
+  refused
 } from './decision.ts'
-import { changePartition } from './election.ts'
 import { featureFault } from './features.ts'
+import { partitionChange } from './partition-change.ts'
 
 export interface Registered extends Outcome {
   readonly brokerEpoch: number
 }
 
-/** DirectoryId.LOST: the 128-bit number 2. The first hundred numbers are reserved; nobody makes such ids by chance. */
-const LOST_DIRECTORY: Uuid = 'AAAAAAAAAAAAAAAAAAAAAg'
 const RESERVED_DIRECTORIES: ReadonlySet<Uuid> = new Set([ZERO_UUID, UNASSIGNED_DIRECTORY, LOST_DIRECTORY])
 const FENCE = 1
 const UNFENCE = -1
@@ -47,12 +50,10 @@ export function decideRegisterBroker(
   const { brokerId, incarnationId } = request
   const existing = image.brokers.get(brokerId)
   const isSameLife = existing?.incarnationId === incarnationId
-  const records: MetadataRecord[] = []
-  if (existing && !isSameLife) {
-    // A stop whose epoch the broker remembers was clean, or at least lost nothing that it had acknowledged.
-    const isClean = request.previousBrokerEpoch === existing.brokerEpoch || !isElrEnabled(image)
-    records.push(...withoutBroker(image, brokerId, isClean ? 'gone' : 'lost-records', rules))
-  }
+  // A stop whose epoch the broker remembers was clean, or at least lost nothing that it had acknowledged.
+  const isClean = request.previousBrokerEpoch === existing?.brokerEpoch || !isElrEnabled(image)
+  const records =
+    existing && !isSameLife ? decideReturn(image, brokerId, { isClean, logDirs: request.logDirs }, rules) : []
   const brokerEpoch = isSameLife ? existing.brokerEpoch : o.endOffset + records.length
   records.push(
     recordFor(image)('RegisterBrokerRecord', {
@@ -68,6 +69,35 @@ export function decideRegisterBroker(
     })
   )
   return { records, reply: { ...DONE, brokerEpoch } }
+}
+
+/**
+ * What a new life of a broker changes: out of all in-sync sets, since it may lead only in higher epochs, and out of the
+ * eligible replicas where it may have lost records. A replica whose directory is gone begins anew in one that is there
+ * (Kafka's brokers say so themselves, AssignReplicasToDirs; ours have one directory).
+ */
+function decideReturn(
+  image: MetadataImage,
+  brokerId: BrokerId,
+  { isClean, logDirs }: { readonly isClean: boolean; readonly logDirs: readonly Uuid[] },
+  rules: Rules
+): MetadataRecord[] {
+  const home = logDirs.length === 1 ? (logDirs[0] as Uuid) : UNASSIGNED_DIRECTORY
+  const records: MetadataRecord[] = []
+  for (const [topic, id, partition] of partitionsOf(image)) {
+    if (!partition.replicas.includes(brokerId)) continue
+    const isHome = isDirectoryOnline(partition, brokerId, logDirs)
+    const isComplete = isClean && isHome
+    const counts = partition.isr.includes(brokerId) || partition.leader === brokerId
+    if (isHome && !counts && (isComplete || !partition.elr.includes(brokerId))) continue
+    const wish = {
+      isr: partition.isr.filter(one => one !== brokerId),
+      ...(isComplete ? {} : { uncleanReplicas: [brokerId] }),
+      ...(isHome ? {} : { directories: new Map([[brokerId, home]]) })
+    }
+    pushChange(records, image, topic, id, wish, rules, allBut(image, brokerId))
+  }
+  return records
 }
 
 function registrationFault(
@@ -118,44 +148,38 @@ export function decideHeartbeat(
   o: { readonly othersOffset: Offset; readonly shutdownOffset: Offset | null },
   rules: Rules
 ): Decision<Heartbeat> {
-  const broker = image.brokers.get(request.brokerId)
-  if (broker?.brokerEpoch !== request.brokerEpoch) {
-    const code = broker ? ErrorCode.STALE_BROKER_EPOCH : ErrorCode.BROKER_ID_NOT_REGISTERED
-    const reply = {
-      ...refused(code),
-      isCaughtUp: false,
-      isFenced: true,
-      isInControlledShutdown: false,
-      shouldShutDown: false
-    }
-    return { records: [], reply }
+  const { brokerId, wantFence, wantShutDown } = request
+  const broker = image.brokers.get(brokerId)
+  const stale = brokerEpochFault(image, brokerId, request.brokerEpoch)
+  if (stale || !broker) {
+    const fenced = { isCaughtUp: false, isFenced: true, isInControlledShutdown: false, shouldShutDown: false }
+    return { records: [], reply: { ...(stale ?? refused(ErrorCode.BROKER_ID_NOT_REGISTERED)), ...fenced } }
   }
   const isCaughtUp = request.currentMetadataOffset >= broker.brokerEpoch
-  const stays = { ...DONE, isCaughtUp, isFenced: broker.fenced, isInControlledShutdown: broker.inControlledShutdown }
-  if (broker.fenced) {
-    if (request.wantShutDown) return { records: [], reply: { ...stays, shouldShutDown: true } }
-    if (request.wantFence || !isCaughtUp) return { records: [], reply: { ...stays, shouldShutDown: false } }
-    const records = decideUnfence(image, request.brokerId, rules)
-    return { records, reply: { ...stays, isFenced: false, shouldShutDown: false } }
+  const { fenced: isFenced, inControlledShutdown: isInControlledShutdown } = broker
+  const stays = { ...DONE, isCaughtUp, isFenced, isInControlledShutdown, shouldShutDown: false }
+  const unchanged = { records: [], reply: stays }
+  const fence = (shouldShutDown: boolean): Decision<Heartbeat> => {
+    const records = isFenced ? [] : decideFence(image, brokerId, rules)
+    return { records, reply: { ...stays, isFenced: true, shouldShutDown } }
   }
-  if (request.wantShutDown) {
-    if (!broker.inControlledShutdown) {
-      const records = decideControlledShutdown(image, request.brokerId, rules)
-      return { records, reply: { ...stays, isInControlledShutdown: true, shouldShutDown: false } }
-    }
-    if (leadsAny(image, request.brokerId) || o.othersOffset < (o.shutdownOffset ?? 0)) {
-      return { records: [], reply: { ...stays, shouldShutDown: false } }
-    }
-    return {
-      records: decideFence(image, request.brokerId, rules),
-      reply: { ...stays, isFenced: true, shouldShutDown: true }
-    }
+  if (wantShutDown && (isFenced || wantFence)) return fence(true)
+  if (isInControlledShutdown && !isFenced) {
+    // A controller that took over meanwhile knows no offset yet, and has to wait for one.
+    const { shutdownOffset, othersOffset } = o
+    if (leadsAny(image, brokerId) || shutdownOffset === null || othersOffset < shutdownOffset) return unchanged
+    return fence(true)
   }
-  if (!request.wantFence) return { records: [], reply: { ...stays, shouldShutDown: false } }
-  return {
-    records: decideFence(image, request.brokerId, rules),
-    reply: { ...stays, isFenced: true, shouldShutDown: false }
+  if (wantShutDown) {
+    if (!leadsAny(image, brokerId)) return fence(true)
+    const records = decideControlledShutdown(image, brokerId, rules)
+    return { records, reply: { ...stays, isInControlledShutdown: true } }
   }
+  if (wantFence) return fence(false)
+  const offline = decideOfflineDirectories(image, broker, request.offlineLogDirs, rules)
+  if (offline.length > 0) return { records: offline, reply: stays }
+  if (!isFenced || !isCaughtUp) return unchanged
+  return { records: decideUnfence(image, brokerId, rules), reply: { ...stays, isFenced: false } }
 }
 
 /** Out of every in-sync set, no leader any more, and marked so. */
@@ -169,11 +193,32 @@ export function decideFence(image: MetadataImage, brokerId: BrokerId, rules: Rul
 function decideUnfence(image: MetadataImage, brokerId: BrokerId, rules: Rules): MetadataRecord[] {
   const brokerEpoch = image.brokers.get(brokerId)?.brokerEpoch ?? -1
   const records = [recordFor(image)('BrokerRegistrationChangeRecord', { brokerId, brokerEpoch, fenced: UNFENCE })]
-  const mayLead = (id: BrokerId) => id === brokerId || isActive(image.brokers.get(id))
+  const isLive = (id: BrokerId) => id === brokerId || isActive(image.brokers.get(id))
   for (const [topic, id, partition] of partitionsOf(image)) {
     if (partition.leader !== NO_LEADER || !partition.replicas.includes(brokerId)) continue
-    pushChange(records, image, topic, id, partition, {}, mayLead, rules)
+    pushChange(records, image, topic, id, {}, rules, isLive)
   }
+  return records
+}
+
+/** Directories that failed: what is kept in them is led by others (KIP-858). Without any the broker is of no use. */
+function decideOfflineDirectories(
+  image: MetadataImage,
+  { brokerId, brokerEpoch, fenced, logDirs }: Broker,
+  offline: readonly Uuid[],
+  rules: Rules
+): MetadataRecord[] {
+  const remaining = logDirs.filter(directory => !offline.includes(directory))
+  if (remaining.length === logDirs.length) return []
+  if (remaining.length === 0) return fenced ? [] : decideFence(image, brokerId, rules)
+  const records: MetadataRecord[] = []
+  for (const [topic, id, partition] of partitionsOf(image)) {
+    if (!partition.isr.includes(brokerId) && partition.leader !== brokerId) continue
+    if (isDirectoryOnline(partition, brokerId, remaining)) continue
+    const isr = partition.isr.filter(one => one !== brokerId)
+    pushChange(records, image, topic, id, { isr }, rules, allBut(image, brokerId))
+  }
+  records.push(recordFor(image)('BrokerRegistrationChangeRecord', { brokerId, brokerEpoch, logDirs: remaining }))
   return records
 }
 
@@ -203,35 +248,23 @@ function withoutBroker(
   rules: Rules
 ): MetadataRecord[] {
   const records: MetadataRecord[] = []
-  const mayLead = (id: BrokerId) => id !== brokerId && isActive(image.brokers.get(id))
   for (const [topic, id, partition] of partitionsOf(image)) {
     const isEligible = how === 'lost-records' && partition.elr.includes(brokerId)
     if (!partition.isr.includes(brokerId) && partition.leader !== brokerId && !isEligible) continue
     const isr = partition.isr.filter(one => one !== brokerId)
     const wish = how === 'lost-records' ? { isr, uncleanReplicas: [brokerId] } : { isr }
-    pushChange(records, image, topic, id, partition, wish, mayLead, rules)
+    pushChange(records, image, topic, id, wish, rules, allBut(image, brokerId))
   }
   return records
 }
 
-function pushChange(
-  records: MetadataRecord[],
-  image: MetadataImage,
-  topic: Topic,
-  partitionId: number,
-  partition: Partition,
-  wish: Parameters<typeof changePartition>[1],
-  mayLead: (brokerId: BrokerId) => boolean,
-  rules: Rules
-): void {
-  const isUnclean = rules.mayElectUnclean(image.configs(2, topic.name))
-  const change = changePartition(partition, isUnclean ? { ...wish, election: 'unclean' } : wish, {
-    mayLead,
-    minIsr: effectiveMinIsr(topic, partition.replicas.length, image, rules),
-    elrEnabled: isElrEnabled(image)
-  })
-  if (change)
-    records.push(recordFor(image)('PartitionChangeRecord', { topicId: topic.topicId, partitionId, ...change }))
+function allBut(image: MetadataImage, brokerId: BrokerId): (id: BrokerId) => boolean {
+  return id => id !== brokerId && isActive(image.brokers.get(id))
+}
+
+function pushChange(records: MetadataRecord[], ...change: Parameters<typeof partitionChange>): void {
+  const record = partitionChange(...change)
+  if (record) records.push(record)
 }
 
 function leadsAny(image: MetadataImage, brokerId: BrokerId): boolean {

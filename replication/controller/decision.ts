@@ -1,8 +1,9 @@
 // What every decision of the controller is made of: the newest image, a request, the rules of this cluster, and out
 // come records to be appended as one atomic batch and a reply that is held until they are committed.
 import { ErrorCode, errorMessage as messageOf } from '../../protocol/errors.ts'
-import type { Uuid } from '../../protocol/types.ts'
-import type { Broker, MetadataImage, Topic } from '../metadata/image.ts'
+import type { BrokerId, Uuid } from '../../protocol/types.ts'
+import type { Broker, MetadataImage } from '../metadata/image.ts'
+import { UNASSIGNED_DIRECTORY } from '../metadata/partition.ts'
 import { type MetadataRecord, recordAt } from '../metadata/records.ts'
 import type { Chance } from './placement.ts'
 
@@ -48,20 +49,23 @@ export function isActive(broker: Broker | undefined): boolean {
 }
 
 /** Where that broker keeps a new replica: its directory if it has one only, else it says later (KIP-858). */
-export function defaultDirectory(image: MetadataImage, brokerId: number): Uuid {
+export function defaultDirectory(image: MetadataImage, brokerId: BrokerId): Uuid {
   const directories = image.brokers.get(brokerId)?.logDirs ?? []
   return directories.length === 1 ? (directories[0] as Uuid) : UNASSIGNED_DIRECTORY
 }
 
-/** DirectoryId.UNASSIGNED: the 128-bit number 1. */
-export const UNASSIGNED_DIRECTORY: Uuid = 'AAAAAAAAAAAAAAAAAAAAAQ'
+/**
+ * Null if that is the broker's present life. Kafka says STALE_BROKER_EPOCH of a broker that nobody knows, too
+ * (ClusterControlManager.checkBrokerEpoch); said apart, it can register again.
+ */
+export function brokerEpochFault(image: MetadataImage, brokerId: BrokerId, brokerEpoch: number): Outcome | null {
+  const broker = image.brokers.get(brokerId)
+  if (broker?.brokerEpoch === brokerEpoch) return null
+  return refused(broker ? ErrorCode.STALE_BROKER_EPOCH : ErrorCode.BROKER_ID_NOT_REGISTERED)
+}
 
 export function isElrEnabled(image: MetadataImage): boolean {
   return (image.features.get('eligible.leader.replicas.version') ?? 0) >= 1
-}
-
-export function effectiveMinIsr(topic: Topic, replicaCount: number, image: MetadataImage, rules: Rules): number {
-  return Math.min(rules.minInsyncReplicas(image.configs(2, topic.name)), replicaCount)
 }
 
 /** A record at the version that the finalised metadata.version writes. */

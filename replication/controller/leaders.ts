@@ -7,18 +7,8 @@ import { ResourceType } from '../metadata/delta.ts'
 import type { MetadataImage, Topic } from '../metadata/image.ts'
 import { NO_LEADER } from '../metadata/partition.ts'
 import type { MetadataRecord } from '../metadata/records.ts'
-import {
-  type Decision,
-  DONE,
-  effectiveMinIsr,
-  isActive,
-  isElrEnabled,
-  type Outcome,
-  type Rules,
-  recordFor,
-  refused
-} from './decision.ts'
-import { changePartition } from './election.ts'
+import { brokerEpochFault, type Decision, DONE, type Outcome, type Rules, recordFor, refused } from './decision.ts'
+import { partitionChange } from './partition-change.ts'
 
 /** ElectionType.java */
 const PREFERRED = 0
@@ -79,19 +69,11 @@ function electOne(
   if (isPreferred ? partition.leader === partition.replicas[0] : partition.leader !== NO_LEADER) {
     return refused(ErrorCode.ELECTION_NOT_NEEDED)
   }
-  const change = changePartition(
-    partition,
-    { election: isPreferred ? 'preferred' : 'unclean' },
-    {
-      mayLead: id => isActive(image.brokers.get(id)),
-      minIsr: effectiveMinIsr(topic, partition.replicas.length, image, rules),
-      elrEnabled: isElrEnabled(image)
-    }
-  )
-  if (!change) {
+  const record = partitionChange(image, topic, partitionId, { election: isPreferred ? 'preferred' : 'unclean' }, rules)
+  if (!record) {
     return refused(isPreferred ? ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE : ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE)
   }
-  records.push(recordFor(image)('PartitionChangeRecord', { topicId: topic.topicId, partitionId, ...change }))
+  records.push(record)
   return DONE
 }
 
@@ -127,10 +109,8 @@ export function decideAllocateProducerIds(
   brokerEpoch: number
 ): Decision<ProducerIdBlock> {
   const none = { producerIdStart: -1, producerIdLen: 0 }
-  const broker = image.brokers.get(brokerId)
-  if (!broker) return { records: [], reply: { ...refused(ErrorCode.BROKER_ID_NOT_REGISTERED), ...none } }
-  if (broker.brokerEpoch !== brokerEpoch)
-    return { records: [], reply: { ...refused(ErrorCode.STALE_BROKER_EPOCH), ...none } }
+  const stale = brokerEpochFault(image, brokerId, brokerEpoch)
+  if (stale) return { records: [], reply: { ...stale, ...none } }
   const producerIdStart = image.nextProducerId
   const nextProducerId = producerIdStart + PRODUCER_ID_BLOCK_SIZE
   const records = [recordFor(image)('ProducerIdsRecord', { brokerId, brokerEpoch, nextProducerId })]

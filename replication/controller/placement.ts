@@ -29,11 +29,31 @@ export function placeReplicas(
   if (replicationFactor > brokers.length) {
     return `The target replication factor of ${replicationFactor} cannot be reached because only ${brokers.length} broker(s) are registered.`
   }
-  const racks = racksOf(brokers, random)
-  const firstRack = random.below(racks.length)
-  return Array.from({ length: partitionCount }, (_, index) =>
-    placeOne(racks, firstRack + index, index, replicationFactor)
-  )
+  const placed: BrokerId[][] = []
+  // Shuffled again once every live broker led: or the same broker would follow another everywhere, and inherit all of it.
+  const turns = Math.max(1, brokers.filter(broker => !broker.fenced).length)
+  while (placed.length < partitionCount) {
+    const racks = racksOf(brokers, random)
+    const firstRack = random.below(racks.length)
+    for (let turn = 0; turn < turns && placed.length < partitionCount; turn++) {
+      placed.push(placeOne(racks, firstRack + turn, turn, replicationFactor))
+    }
+  }
+  return placed
+}
+
+/** What is wrong with a list of replicas that somebody chose; null for nothing. */
+export function replicasFault(
+  registered: ReadonlyMap<BrokerId, unknown>,
+  replicas: readonly BrokerId[]
+): string | null {
+  const list = 'The manual partition assignment includes'
+  if (replicas.length === 0) return `${list} an empty replica list.`
+  for (const [index, broker] of replicas.entries()) {
+    if (!registered.has(broker)) return `${list} broker ${broker}, but no such broker is registered.`
+    if (replicas.indexOf(broker) !== index) return `${list} the broker ${broker} more than once.`
+  }
+  return null
 }
 
 interface Rack {

@@ -22,7 +22,7 @@ import {
   refused
 } from './decision.ts'
 import { newPartition } from './election.ts'
-import { placeReplicas } from './placement.ts'
+import { placeReplicas, replicasFault } from './placement.ts'
 import { collisionKey, METADATA_TOPIC, mayCollide, topicNameFault } from './topic-names.ts'
 
 type CreatableTopic = RequestOf<typeof createTopics>['topics'][number]
@@ -202,15 +202,11 @@ function assignmentFault(
   id: number
 ): Outcome | null {
   const fault = (message: string) => refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, message)
-  const list = 'The manual partition assignment includes'
-  if (replicas.length === 0) return fault(`${list} an empty replica list.`)
-  for (const [index, broker] of replicas.entries()) {
-    if (!image.brokers.has(broker)) return fault(`${list} broker ${broker}, but no such broker is registered.`)
-    if (replicas.indexOf(broker) !== index) return fault(`${list} the broker ${broker} more than once.`)
-  }
+  const message = replicasFault(image.brokers, replicas)
+  if (message !== null) return fault(message)
   if (replicas.length !== factor) {
     return fault(
-      `${list} a partition with ${replicas.length} replica(s), but this is not consistent with previous partitions, which have ${factor} replica(s).`
+      `The manual partition assignment includes a partition with ${replicas.length} replica(s), but this is not consistent with previous partitions, which have ${factor} replica(s).`
     )
   }
   if (replicas.some(broker => isActive(image.brokers.get(broker)))) return null

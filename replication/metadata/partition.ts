@@ -30,6 +30,18 @@ export interface Partition {
   readonly lastKnownElr: readonly BrokerId[]
 }
 
+/** DirectoryId.java: the 128-bit numbers 1 and 2. The first hundred are reserved; nobody makes such ids by chance. */
+export const UNASSIGNED_DIRECTORY: Uuid = 'AAAAAAAAAAAAAAAAAAAAAQ'
+export const LOST_DIRECTORY: Uuid = 'AAAAAAAAAAAAAAAAAAAAAg'
+
+/** Whether that broker, which has `logDirs`, can have its copy: nobody knows of it to be elsewhere (DirectoryId.isOnline). */
+export function isDirectoryOnline(partition: Partition, brokerId: BrokerId, logDirs: readonly Uuid[]): boolean {
+  const directory = partition.directories[partition.replicas.indexOf(brokerId)] ?? UNASSIGNED_DIRECTORY
+  if (directory === LOST_DIRECTORY) return false
+  const isUnknown = directory === UNASSIGNED_DIRECTORY || directory === ZERO_UUID || logDirs.length === 0
+  return isUnknown || logDirs.includes(directory)
+}
+
 /** Shared, since most partitions have four empty lists. */
 const NOBODY: readonly BrokerId[] = []
 
@@ -55,7 +67,9 @@ export function changed(partition: Partition, record: RecordOfType<'PartitionCha
   const names = record.leader !== NO_LEADER_CHANGE
   return {
     replicas,
-    directories: directoriesFor(replicas, record.directories ?? partition.directories),
+    directories: record.directories
+      ? directoriesFor(replicas, record.directories)
+      : keptDirectories(partition, replicas),
     isr: record.isr ?? partition.isr,
     removingReplicas: shared(record.removingReplicas ?? partition.removingReplicas),
     addingReplicas: shared(record.addingReplicas ?? partition.addingReplicas),
@@ -94,6 +108,12 @@ function directoriesFor(replicas: readonly BrokerId[], directories: readonly Uui
     throw new MoldauError('ERR_LOG_CORRUPT', `${directories.length} directories for ${replicas.length} replicas`)
   }
   return replicas.map(() => ZERO_UUID)
+}
+
+/** Other replicas without word of directories, as older records have it. */
+function keptDirectories(partition: Partition, replicas: readonly BrokerId[]): readonly Uuid[] {
+  if (replicas === partition.replicas) return partition.directories
+  return replicas.map(id => partition.directories[partition.replicas.indexOf(id)] ?? ZERO_UUID)
 }
 
 function shared(list: readonly BrokerId[] | null): readonly BrokerId[] {
