@@ -84,6 +84,28 @@ program
   })
 
 program
+  .command('format')
+  .description("Prepare a node's directory ahead of its first start, as kafka-storage does; moldau does not need it.")
+  .requiredOption('-t, --cluster-id <id>', 'the cluster that it will be of')
+  .requiredOption('-c, --config <FILE>', "the node's settings")
+  .option('-g, --ignore-formatted', 'no failure where it is formatted already')
+  .option('-s, --standalone', 'a node that is alone')
+  .action(async (o: { clusterId: string; config: string; ignoreFormatted?: boolean; standalone?: boolean }) => {
+    const { format } = await import('./format.ts')
+    const [ignoreFormatted, standalone] = [o.ignoreFormatted === true, o.standalone === true]
+    const done = await format({ file: settingsFile(o.config), clusterId: o.clusterId, ignoreFormatted, standalone })
+    process.stdout.write(`${done}\n`)
+  })
+
+program
+  .command('random-uuid')
+  .description('Print a new id, as for a cluster.')
+  .action(async () => {
+    const { systemRandom } = await import('./clock.ts')
+    process.stdout.write(`${systemRandom.uuid()}\n`)
+  })
+
+program
   .command('config')
   .description('List all settings: name, type, default, and what each is for.')
   .argument('[WORD]', 'only settings whose name contains it')

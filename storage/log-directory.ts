@@ -106,6 +106,29 @@ function pending(o: LogDirectoryOptions, directory: string, directoryId: Uuid, s
   }
 }
 
+/** Formats a directory ahead of its first start, in Kafka's way (Formatter.java): with meta.properties and
+ *  bootstrap.checkpoint, and nothing else. False where it is formatted already, for this node and this cluster. */
+export async function formatAhead(
+  o: Omit<LogDirectoryOptions, 'openKeyStore' | 'clusterId'> & { readonly clusterId: Uuid }
+): Promise<boolean> {
+  const directory = path.resolve(o.directory)
+  try {
+    const stat = await o.files.stat(directory)
+    if (stat !== null && !stat.isDirectory)
+      throw new MoldauError('ERR_STORAGE', `log directory ${directory}: it is a file`)
+    await o.files.mkdir(directory)
+    if (stat === null) await o.files.syncDirectory(path.dirname(directory))
+    const found = await readMeta(o.files, directory)
+    if (found === null) await refuseForeignContent(o.files, directory, false)
+    else refuseForeignOwner(o, directory, found)
+    if (found?.directoryId) return false
+    await format(o, directory, { found, directoryId: o.random.uuid() })
+    return true
+  } catch (error) {
+    throw explained(error, directory)
+  }
+}
+
 /** Reads and deletes the mark of a clean stop: from here on a crash is a crash. Null without one (LogManager.loadLogs). */
 export async function takeCleanShutdown(files: Files, directory: string): Promise<{ brokerEpoch: number } | null> {
   const file = path.join(directory, CLEAN_SHUTDOWN)
@@ -158,7 +181,9 @@ async function refuseForeignContent(files: Files, directory: string, mayHoldMeta
   }
 }
 
-function refuseForeignOwner(o: LogDirectoryOptions, directory: string, found: MetaProperties): void {
+type Owner = Pick<LogDirectoryOptions, 'nodeId' | 'clusterId'>
+
+function refuseForeignOwner(o: Owner, directory: string, found: MetaProperties): void {
   if (found.nodeId !== o.nodeId) {
     throw new MoldauError(
       'ERR_WRONG_DIRECTORY',
@@ -178,7 +203,7 @@ function refuseOtherCluster(directory: string, own: string, other: string): void
 
 /** meta.properties comes last: where it is, the rest is. A directory of Kafka before 3.7 only gets its id. */
 async function format(
-  o: LogDirectoryOptions,
+  o: Omit<LogDirectoryOptions, 'openKeyStore'>,
   directory: string,
   { found, directoryId }: { readonly found: MetaProperties | null; readonly directoryId: Uuid }
 ): Promise<MetaProperties> {

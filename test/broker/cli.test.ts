@@ -1,7 +1,7 @@
 // The command as people use it, in processes of its own: flags, exit codes, one clear line for what goes wrong, the ready
 // line, and both ways of stopping.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
@@ -201,4 +201,49 @@ test('a file with settings of Kafka, and one warning for each that has no effect
       'without effect: num.io.threads (one event loop does the work of these threads)'
     ]
   )
+})
+
+test('format prepares a directory as Kafka does, and refuses what is somebody else\u2019s', async t => {
+  const directory = t.testdir({
+    'node.properties': 'node.id=5\nlisteners=PLAINTEXT://127.0.0.1:0\nlog.dirs=data\n',
+    'other.properties': 'node.id=6\nlog.dirs=data\n',
+    'foreign.properties': 'node.id=5\nlog.dirs=foreign\n',
+    'three.properties':
+      'node.id=5\nlog.dirs=three\ncontroller.quorum.voters=5@a:1,6@b:1\nlisteners=PLAINTEXT://:9092,C://a:1\ncontroller.listener.names=C\n',
+    foreign: { 'orders-0': {} }
+  })
+  t.match((await run(['random-uuid']).ended).out, /^[\w-]{22}\n$/)
+  const format = (file: string, ...more: string[]) =>
+    run(['format', '-t', '5L6g3nShT-eMCtK--X86sw', '-c', `${file}.properties`, ...more], directory).ended
+  t.match(await format('node'), {
+    code: 0,
+    out: 'formatted log directory data for node 5 of cluster 5L6g3nShT-eMCtK--X86sw\n'
+  })
+  t.same(readdirSync(`${directory}/data`).sort(), ['bootstrap.checkpoint', 'meta.properties'], 'as Kafka leaves it')
+  const again = await Promise.all([
+    format('node'),
+    format('node', '--ignore-formatted'),
+    format('other', '-g'),
+    format('foreign'),
+    format('three', '--standalone'),
+    run(['format', '-g', '-t', 'another', '-c', 'node.properties'], directory).ended,
+    run(['format', '-t', 'a b', '-c', 'node.properties'], directory).ended,
+    run(['format', '-t', 'x'], directory).ended
+  ])
+  t.match(again[0], { code: 1, err: /^moldau: log directory data: it is formatted already; --ignore-formatted/ })
+  t.match(again[1], { code: 0, out: 'log directory data is formatted already\n' })
+  t.match(again[2], { code: 1, err: /^moldau: .*it belongs to node 5, this is node 6/ })
+  t.match(again[3], { code: 1, err: /^moldau: .*it holds orders-0 but no meta\.properties/ })
+  t.match(again[4], { code: 1, err: /^moldau: --standalone: controller\.quorum\.voters names/ })
+  t.match(again[5], {
+    code: 1,
+    err: /^moldau: .*it belongs to cluster 5L6g3nShT-eMCtK--X86sw, this is cluster another/
+  })
+  t.match(again[6], { code: 1, err: /^moldau: --cluster-id a b: must be letters/ })
+  t.match(again[7], { code: 2, err: /^moldau: required option '-c, --config <FILE>' not specified/ })
+  const broker = run(['start', 'node.properties'], directory)
+  await broker.printed(/Ctrl-C/)
+  await broker.printed(/"clusterId":"5L6g3nShT-eMCtK--X86sw"/)
+  broker.process.kill('SIGTERM')
+  t.equal((await broker.ended).code, 0, 'and it starts')
 })
