@@ -64,7 +64,7 @@ export type Input =
       readonly preferredSuccessors: readonly BrokerId[]
     }
   /** Any answer that names an epoch, and its leader or -1. */
-  | { readonly kind: 'leader-told'; readonly epoch: LeaderEpoch; readonly leaderId: BrokerId }
+  | { readonly kind: 'leader-told'; readonly from: BrokerId; readonly epoch: LeaderEpoch; readonly leaderId: BrokerId }
   /** The leader answered a Fetch or FetchSnapshot. Its high watermark where it found the log up to the fetch offset to be
    * its own; -1 where it told no high watermark, a diverging epoch or a snapshot. */
   | {
@@ -125,7 +125,7 @@ export type Effect =
   | { readonly kind: 'lead'; readonly epoch: LeaderEpoch; readonly grantingVoters: readonly BrokerId[] }
   /** Fetch from it, in that epoch. */
   | { readonly kind: 'follow'; readonly leaderId: BrokerId; readonly epoch: LeaderEpoch }
-  /** No leader is followed: stop fetching, look for one (any voter tells in its answer to Fetch). */
+  /** No leader is followed: stop fetching, and send nobody a Fetch. The leader is found by votes and BeginQuorumEpoch. */
   | { readonly kind: 'unattached'; readonly epoch: LeaderEpoch }
   /** Leads that epoch no more: append nothing, serve nothing. Comes before `store`, for it needs no promise. */
   | { readonly kind: 'resigned'; readonly epoch: LeaderEpoch }

@@ -33,10 +33,10 @@ export interface Replica {
 }
 
 /** Waits for votes. `rejecting` answered and denied. */
-interface Election {
+export interface Election {
   readonly granting: Set<BrokerId>
   readonly rejecting: Set<BrokerId>
-  /** When who has not granted (or, to a candidate, not answered) is asked again. */
+  /** When who has not granted is asked again (a candidate asks only who has not answered). */
   resendMs: number
   resends: number
   /** When the election is given up. */
@@ -61,14 +61,14 @@ export type Role =
     }
   /** Asks whether it would be elected (KIP-996). */
   | ({ readonly kind: 'prospective' } & Election)
-  /** Its own vote in this epoch is its own. */
+  /** Its vote in this epoch is its own. */
   | ({ readonly kind: 'candidate' } & Election)
   | {
       readonly kind: 'leader'
       readonly grantingVoters: readonly BrokerId[]
       /** Where the own epoch begins: at its LeaderChange record. */
       readonly epochStartOffset: Offset
-      readonly sinceMs: number
+      sinceMs: number
       /** Everybody who fetched in this epoch, and every other voter. */
       readonly replicas: Map<BrokerId, Replica>
       /** What this epoch has committed, -1 while that is nothing: what fetchers may be told. */
@@ -95,10 +95,16 @@ export interface Quorum {
   /** Nothing is known of an earlier life, which may have voted and acknowledged: neither votes nor stands (rule of the
    * empty directory). Ends with the first `store`. */
   isFresh: boolean
+  /** Fresh only: who has answered in this life, and when first after a candidate of an earlier life must have ended. */
+  readonly heard: Set<BrokerId>
+  readonly heardLate: Set<BrokerId>
+  startedMs: number
   /** The node stops: votes, but stands no more. */
   isStopping: boolean
   /** The leader's process is gone, or it handed over; until it answers again. */
   isLeaderGone: boolean
+  /** What the quorum-state file says once all effects are performed. */
+  stored: StoredVote | null
   /** Elections lost in a row. */
   losses: number
   /** The own log. */
@@ -130,8 +136,12 @@ export function createQuorum({ nodeId, voters, timeouts, stored, isFormatted }: 
     votedId: stored?.votedId ?? -1,
     role: { kind: 'unattached', deadlineMs: Infinity },
     isFresh: stored === null && !isFormatted && voters.length > 1,
+    heard: new Set(),
+    heardLate: new Set(),
+    startedMs: 0,
     isStopping: false,
     isLeaderGone: false,
+    stored,
     losses: 0,
     logEndOffset: 0,
     lastEpoch: 0,
