@@ -6,6 +6,7 @@ import { prepareCompression } from '../protocol/records/compression.ts'
 import type { Catalog } from '../storage/catalog.ts'
 import type { Files } from '../storage/files.ts'
 import { NodeFiles } from '../storage/files-node.ts'
+import { type OpenKeyStore, openLevelStore } from '../storage/snapshot-cache.ts'
 import { previousBrokerEpoch, storeBrokerEpoch } from './broker-epoch.ts'
 import { advertised, type BoundListener, connectionsPerIp, endpointsFor } from './broker-settings.ts'
 import { type Clock, type Random, systemClock, systemRandom } from './clock.ts'
@@ -35,6 +36,8 @@ export interface BrokerOptions {
   readonly random?: Random
   readonly files?: Files
   readonly network?: Network
+  /** The small cache of the log directory, and with it the directory's lock. */
+  readonly openKeyStore?: OpenKeyStore
   /** The broker cannot go on (its only log directory failed): one clear reason; the owner of the process ends it. */
   readonly onFatal: (reason: MoldauError) => void
 }
@@ -49,7 +52,8 @@ export interface Broker {
 }
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
-  const parts = { clock: systemClock, random: systemRandom, files: new NodeFiles(), network: nodeNetwork, ...options }
+  const system = { clock: systemClock, random: systemRandom, files: new NodeFiles(), network: nodeNetwork }
+  const parts = { ...system, openKeyStore: openLevelStore, ...options }
   const gate = new Gate()
   const listeners = openListeners(parts, gate)
   try {

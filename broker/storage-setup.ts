@@ -4,6 +4,7 @@ import path from 'node:path'
 import type { MoldauError } from '../protocol/failure.ts'
 import { Catalog, type CatalogSettings } from '../storage/catalog.ts'
 import type { Files } from '../storage/files.ts'
+import type { OpenKeyStore } from '../storage/snapshot-cache.ts'
 import type { Clock, Random } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import { bootstrapCheckpoint } from './controller-open.ts'
@@ -15,10 +16,19 @@ export interface StorageParts {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  readonly openKeyStore: OpenKeyStore
   readonly onOffline: (error: MoldauError) => void
 }
 
-export function openCatalog({ config, files, clock, random, log, onOffline }: StorageParts): Promise<Catalog> {
+export function openCatalog({
+  config,
+  files,
+  clock,
+  random,
+  log,
+  openKeyStore,
+  onOffline
+}: StorageParts): Promise<Catalog> {
   return Catalog.open({
     files,
     directory: path.resolve(config.dataDirectory),
@@ -26,6 +36,7 @@ export function openCatalog({ config, files, clock, random, log, onOffline }: St
     clusterId: config.get('moldau.cluster.id'),
     clock,
     random,
+    openKeyStore,
     policy: config.get('moldau.log.flush.policy') as 'group-commit' | 'page-cache',
     settings: catalogSettings(config),
     tailCacheBytes: config.get('moldau.tail.cache.bytes'),
