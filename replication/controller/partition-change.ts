@@ -10,6 +10,7 @@ import { changePartition, type Wish } from './election.ts'
 
 export type PartitionChangeRecord = Extract<MetadataRecord, { type: 'PartitionChangeRecord' }>
 
+const MIN_ISR = 'min.insync.replicas'
 /** Records name directories since 3.7-IV2 (KIP-858). */
 const LEVEL_WITH_DIRECTORIES = 17
 
@@ -34,7 +35,7 @@ export function partitionChange(
     { ...wish, election },
     {
       mayLead: id => isLive(id) && isDirectoryOnline(partition, id, image.brokers.get(id)?.logDirs ?? []),
-      minIsr: rules.minInsyncReplicas(configs),
+      minIsr: minIsrOf(image, configs, rules),
       elrEnabled: isElrEnabled(image),
       directoryOf: image.metadataVersion >= LEVEL_WITH_DIRECTORIES ? id => defaultDirectory(image, id) : null
     }
@@ -42,4 +43,11 @@ export function partitionChange(
   if (!change) return null
   const record = recordFor(image)('PartitionChangeRecord', { topicId: topic.topicId, partitionId, ...change })
   return record as PartitionChangeRecord
+}
+
+/** The newest setting, committed or not: who counts as eligible by an older one may miss records later (KIP-966). */
+function minIsrOf(image: MetadataImage, configs: ReadonlyMap<string, string>, rules: Rules): number {
+  const ofCluster = image.configs(ResourceType.BROKER, '').get(MIN_ISR)
+  const isOwn = configs.has(MIN_ISR) || ofCluster === undefined
+  return rules.minInsyncReplicas(isOwn ? configs : new Map([[MIN_ISR, ofCluster]]))
 }

@@ -11,7 +11,7 @@ import type { MetadataImage, Topic } from '../metadata/image.ts'
 import type { Partition } from '../metadata/partition.ts'
 import { RECOVERING } from '../metadata/partition.ts'
 import type { MetadataRecord } from '../metadata/records.ts'
-import { type Decision, DONE, type Outcome, RECORDS_MAX, type Rules, refused } from './decision.ts'
+import { type Decision, DONE, isElrEnabled, type Outcome, RECORDS_MAX, type Rules, refused } from './decision.ts'
 import { isReassigning, type Wish } from './election.ts'
 import { partitionChange } from './partition-change.ts'
 import { replicasFault } from './placement.ts'
@@ -121,7 +121,8 @@ function cancelled(
     const message = `Unable to revert partition assignment for ${topic.name}:${partitionId} because it would require an unclean leader election.`
     return refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, message)
   }
-  return { ...wish, isr: [first], leaderRecoveryState: RECOVERING }
+  // Without eligible replicas somebody has to be named (PartitionReassignmentRevert.java): the first, whatever it has.
+  return isElrEnabled(image) ? { ...wish, isr: [] } : { ...wish, isr: [first], leaderRecoveryState: RECOVERING }
 }
 
 function withoutAdding({ replicas, addingReplicas }: Partition): BrokerId[] {

@@ -52,6 +52,7 @@ export function cluster(brokerIds: readonly number[], rules: Partial<Rules> = {}
         incarnationId: made.rules.random.uuid(),
         controllerEndPoints: [],
         minInsyncReplicas: 1,
+        newClusterId: () => CLUSTER_ID,
         bootstrap: []
       }
     })
