@@ -20,7 +20,7 @@ export interface Fault {
 
 export interface MemoryFilesOptions {
   /** Runs what completes later: reads, syncs. At once, but not in the same call, when it is left out. */
-  readonly later?: (complete: () => void) => void
+  readonly later?: (complete: () => void, operation: FailingOperation) => void
   readonly totalBytes?: number
   readonly nowMs?: () => number
 }
@@ -33,6 +33,8 @@ interface Descriptor {
 const TERABYTE = 2 ** 40
 
 export class MemoryFiles implements Files {
+  /** As `totalBytes`: never full. */
+  static readonly UNLIMITED_BYTES = TERABYTE
   readonly #o: MemoryFilesOptions
   readonly #root: MemoryDirectory
   readonly #descriptors = new Map<number, Descriptor>()
@@ -52,7 +54,45 @@ export class MemoryFiles implements Files {
   /** Power is lost: gives the disk that the next life finds. What still runs of this life can do no more harm. */
   crash(dice: Dice, kind: CrashKind = 'mixed'): MemoryFiles {
     this.#isDead = true
-    return new MemoryFiles(this.#o, this.#root.afterCrash(dice, kind))
+    const next = new MemoryFiles(this.#o, this.#root.afterCrash(dice, kind))
+    next.totalBytes = this.totalBytes
+    next.#faults = this.#faults
+    return next
+  }
+
+  /** The process is killed and the machine goes on: what was written is there for the next life, what was not synced
+   *  is still not durable. A sync that was under way may not have happened. */
+  abandon(): MemoryFiles {
+    this.#isDead = true
+    const next = new MemoryFiles(this.#o, this.#root)
+    next.totalBytes = this.totalBytes
+    next.#faults = this.#faults
+    return next
+  }
+
+  /** A disk forgets one bit of a file, in its pages and on its surface. False where there is no such byte. */
+  flipBit(file: string, bit: number): boolean {
+    const node = this.#nodeAt(file)
+    return node instanceof MemoryFile && node.flipBit(bit)
+  }
+
+  /** Every file under a directory, in order of their names. */
+  filesUnder(directory: string): string[] {
+    const found: string[] = []
+    const visit = (node: MemoryDirectory, at: string): void => {
+      for (const name of [...node.entries.keys()].sort()) {
+        const entry = node.entries.get(name)
+        if (entry instanceof MemoryDirectory) visit(entry, path.join(at, name))
+        else found.push(path.join(at, name))
+      }
+    }
+    const start = this.#directoryAt(directory)
+    if (start !== null) visit(start, directory)
+    return found
+  }
+
+  get usedBytes(): number {
+    return usedBytes(this.#root)
   }
 
   inject(fault: Fault): void {
@@ -81,7 +121,7 @@ export class MemoryFiles implements Files {
   }
 
   /** Runs `effect` later, unless the process has died by then: then the promise never settles. */
-  #later<T>(effect: () => T): Promise<T> {
+  #later<T>(operation: FailingOperation, effect: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       const complete = () => {
         if (this.#isDead) return
@@ -91,7 +131,7 @@ export class MemoryFiles implements Files {
           reject(error)
         }
       }
-      if (this.#o.later) this.#o.later(complete)
+      if (this.#o.later) this.#o.later(complete, operation)
       else queueMicrotask(complete)
     })
   }
@@ -171,7 +211,7 @@ export class MemoryFiles implements Files {
 
   read(fd: number, buffer: Uint8Array, position: number): Promise<number> {
     const { file, path: name } = this.#descriptor(fd)
-    return this.#later(() => {
+    return this.#later('read', () => {
       this.#check('read', name)
       return file.read(buffer, position)
     })
@@ -187,7 +227,7 @@ export class MemoryFiles implements Files {
   fdatasync(fd: number): Promise<void> {
     const { file, path: name } = this.#descriptor(fd)
     const sync = file.beginSync()
-    return this.#later(() => {
+    return this.#later('sync', () => {
       try {
         this.#check('sync', name)
       } catch (error) {
@@ -233,11 +273,11 @@ export class MemoryFiles implements Files {
   }
 
   readFile(file: string): Promise<Buffer | null> {
-    return this.#later(() => this.readFileSync(file))
+    return this.#later('read', () => this.readFileSync(file))
   }
 
   stat(file: string): Promise<FileStat | null> {
-    return this.#later(() => {
+    return this.#later('stat', () => {
       this.#check('stat', file)
       const node = this.#nodeAt(file)
       if (!node) return null
@@ -251,7 +291,7 @@ export class MemoryFiles implements Files {
   }
 
   readdir(directory: string): Promise<string[]> {
-    return this.#later(() => {
+    return this.#later('list', () => {
       this.#check('list', directory)
       const node = this.#directoryAt(directory)
       if (!node) throw storageFailure('list', directory, { code: 'ENOENT' })
@@ -260,7 +300,7 @@ export class MemoryFiles implements Files {
   }
 
   mkdir(directory: string): Promise<void> {
-    return this.#later(() => {
+    return this.#later('open', () => {
       this.#check('open', directory)
       let node = this.#root
       for (const part of partsOf(directory)) {
@@ -276,11 +316,11 @@ export class MemoryFiles implements Files {
   }
 
   unlink(file: string): Promise<void> {
-    return this.#later(() => this.#remove(file))
+    return this.#later('delete', () => this.#remove(file))
   }
 
   removeDirectory(directory: string): Promise<void> {
-    return this.#later(() => this.#remove(directory))
+    return this.#later('delete', () => this.#remove(directory))
   }
 
   #remove(file: string): void {
@@ -295,7 +335,7 @@ export class MemoryFiles implements Files {
   syncDirectory(directory: string): Promise<void> {
     const node = this.#directoryAt(directory)
     const count = node?.beginSync() ?? 0
-    return this.#later(() => {
+    return this.#later('sync', () => {
       this.#check('sync', directory)
       if (!node) throw storageFailure('sync', directory, { code: 'ENOENT' })
       node.endSync(count)
@@ -304,7 +344,7 @@ export class MemoryFiles implements Files {
   }
 
   diskUsage(_path: string): Promise<DiskUsage> {
-    return this.#later(() => ({ freeBytes: this.#freeBytes(), totalBytes: this.totalBytes }))
+    return this.#later('stat', () => ({ freeBytes: this.#freeBytes(), totalBytes: this.totalBytes }))
   }
 
   #freeBytes(): number {

@@ -96,6 +96,14 @@ export class MemoryFile {
     bytes.copy(this.#durable, sector * SECTOR_BYTES)
   }
 
+  flipBit(bit: number): boolean {
+    const at = bit >> 3
+    if (at >= this.sizeInBytes) return false
+    for (const bytes of [this.#pages, this.#durable])
+      if (at < bytes.length) bytes[at] = (bytes[at] as number) ^ (1 << (bit & 7))
+    return true
+  }
+
   /** The file that the next life finds. */
   afterCrash(dice: Dice, kind: CrashKind): MemoryFile {
     const file = new MemoryFile()
