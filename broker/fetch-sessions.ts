@@ -31,6 +31,8 @@ export interface FetchedPartition {
   readonly lastStableOffset: number
   readonly logStartOffset: number
   readonly sizeInBytes: number
+  /** Null or absent: none. */
+  readonly divergingEpoch?: object | null
 }
 
 interface Session {
@@ -192,5 +194,6 @@ function report(session: Session, target: FetchTarget, result: FetchedPartition)
     session.targets.delete(keyOf(target))
     session.targets.set(keyOf(target), target)
   }
-  return changed || result.sizeInBytes > 0 || result.errorCode !== ErrorCode.NONE
+  const { errorCode, sizeInBytes, divergingEpoch = null } = result
+  return changed || sizeInBytes > 0 || errorCode !== ErrorCode.NONE || divergingEpoch !== null
 }

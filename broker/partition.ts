@@ -1,12 +1,14 @@
-// One partition that this broker hosts: its log, and while it leads, the replication state beside it. Performs the
-// effects of replication/leader.ts and wakes whoever waits: Produce for the high watermark, Fetch for readable data,
-// coordinators for commits. Nothing here runs while the partition is idle.
+// One partition that this broker hosts: its log, and its role in it: leader, follower, or neither. Performs the effects
+// of replication/leader.ts (those of a follower: broker/following.ts) and wakes whoever waits: Produce for the high
+// watermark, consumers for readable data, followers for anything new, coordinators for commits. Nothing here runs while
+// the partition is idle.
 import { strict as assert } from 'node:assert'
 import { ErrorCode } from '../protocol/errors.ts'
 import { MoldauError } from '../protocol/failure.ts'
 import type { BrokerId, LeaderEpoch, Offset, TopicPartition, Uuid } from '../protocol/types.ts'
 import {
   type Input,
+  isOfEarlierLife,
   isUnderMinIsr,
   type Leader,
   lastStableOffset,
@@ -14,8 +16,13 @@ import {
   lowWatermark,
   step
 } from '../replication/leader.ts'
+import { RECOVERING } from '../replication/metadata/partition.ts'
 import type { AppendResult, Log, ReadResult } from '../storage/log.ts'
 import type { Clock } from './clock.ts'
+import { Following } from './following.ts'
+import type { IsrProposal, PartitionAnswer } from './isr-updates.ts'
+import type { Logger } from './log.ts'
+import { Waiters } from './waiters.ts'
 
 /** What the committed metadata says of a partition that this broker leads. */
 export interface LeaderRole {
@@ -25,13 +32,14 @@ export interface LeaderRole {
   readonly isr: readonly number[]
   readonly eligible: ReadonlyMap<number, number>
   readonly replicaLagTimeMaxMs: number
+  /** Elected without being in sync (LeaderRecoveryState). */
+  readonly isRecovering?: boolean
 }
 
-/** Somebody who waits for records below `endOffset` to be committed (or written, for acks=1). */
-interface Waiter {
-  readonly endOffset: Offset
-  /** Called once: NONE, or why the records may never be committed here. */
-  readonly done: (errorCode: number) => void
+/** What the committed metadata says of a partition that this broker follows. */
+export interface FollowerRole {
+  readonly leaderId: BrokerId
+  readonly leaderEpoch: LeaderEpoch
 }
 
 export interface PartitionOptions {
@@ -39,45 +47,69 @@ export interface PartitionOptions {
   readonly topicId: Uuid
   readonly log: Log
   readonly clock: Clock
+  /** Monotonic, and without the time in which this process stood still: the lag of followers is measured by it. */
+  readonly lagMs: () => number
   /** As checkpointed; the log start where nothing was. */
   readonly highWatermark: Offset
+  readonly logger?: Logger
   readonly onHighWatermark: (partition: Partition) => void
+  /** To the controller; absent where this broker is alone. */
+  readonly proposeIsr?: (
+    partition: Partition,
+    proposal: IsrProposal,
+    answered: (answer: PartitionAnswer) => void
+  ) => void
 }
 
 export class Partition {
   readonly topicPartition: TopicPartition
   readonly topicId: Uuid
   readonly log: Log
-  readonly #nodeId: number
-  readonly #clock: Clock
-  readonly #onHighWatermark: (partition: Partition) => void
+  readonly #o: PartitionOptions
   #leader: Leader | null = null
+  #following: Following | null = null
+  /** A cut of the log that an earlier reign has begun. */
+  #settled: Promise<void> = Promise.resolve()
   #leaderEpoch: LeaderEpoch = -1
   #leaderId = -1
   /** Kept while nobody leads here, so that a later reign does not begin behind it. */
   #highWatermark: Offset
-  #committedWaiters: Waiter[] = []
-  #writtenWaiters: Waiter[] = []
-  readonly #dataWaiters = new Set<() => void>()
+  readonly #committed = new Waiters()
+  readonly #written = new Waiters()
+  readonly #removed = new Waiters()
+  readonly #readers = new Set<() => void>()
+  readonly #followers = new Set<() => void>()
   readonly #commitListeners = new Set<() => void>()
 
   constructor(options: PartitionOptions) {
     this.topicPartition = options.log.topicPartition
     this.topicId = options.topicId
     this.log = options.log
-    this.#nodeId = options.nodeId
-    this.#clock = options.clock
-    this.#onHighWatermark = options.onHighWatermark
+    this.#o = options
     this.#highWatermark = Math.max(
       options.log.logStartOffset,
       Math.min(options.highWatermark, options.log.logEndOffset)
     )
-    this.log.onSynced(syncedEndOffset => this.#step({ kind: 'synced', syncedEndOffset }))
-    this.log.onWritten(() => this.#releaseWritten())
+    this.log.onSynced(syncedEndOffset => {
+      if (this.#following) this.#following.synced(syncedEndOffset)
+      else this.#step({ kind: 'synced', syncedEndOffset })
+    })
+    this.log.onWritten(() => {
+      if (!this.#written.isEmpty) this.#written.release(this.log.writtenEndOffset)
+    })
   }
 
   get isLeader(): boolean {
     return this.#leader !== null
+  }
+
+  get isFollower(): boolean {
+    return this.#following !== null
+  }
+
+  /** Its part in the present leader's reign, while this broker follows. */
+  get following(): Following | null {
+    return this.#following
   }
 
   get leaderEpoch(): LeaderEpoch {
@@ -90,11 +122,11 @@ export class Partition {
   }
 
   get highWatermark(): Offset {
-    return this.#leader?.highWatermark ?? this.#highWatermark
+    return this.#leader?.highWatermark ?? this.#following?.highWatermark ?? this.#highWatermark
   }
 
   get lastStableOffset(): Offset {
-    return this.#leader ? lastStableOffset(this.#leader, null) : this.#highWatermark
+    return this.#leader ? lastStableOffset(this.#leader, null) : this.highWatermark
   }
 
   get logStartOffset(): Offset {
@@ -117,27 +149,42 @@ export class Partition {
     return this.#leader?.followers.has(brokerId) ?? false
   }
 
+  /** A follower of an earlier life of its broker: what it says does not count (KIP-903). */
+  isOfEarlierLife(brokerId: BrokerId, brokerEpoch: number): boolean {
+    return this.#leader !== null && isOfEarlierLife(this.#leader, brokerId, brokerEpoch)
+  }
+
+  /** A follower has everything before `from`, synced, and its log is one with this one so far. */
+  followerFetched(by: BrokerId, from: Offset, logStartOffset: Offset, brokerEpoch: number): void {
+    this.#step({ kind: 'fetched', by, from, logStartOffset, brokerEpoch, nowMs: this.#o.lagMs() })
+    if (!this.#removed.isEmpty) this.#removed.release(this.lowWatermark)
+  }
+
   /** The offset at which the present leader's reign began, or null where nobody leads here. */
   get epochStartOffset(): Offset | null {
     return this.#leader?.epochStartOffset ?? null
   }
 
+  /** Resolves when the log takes appends: a reign must not begin while a cut is under way. */
+  get settled(): Promise<void> {
+    return this.#following?.settled ?? this.#settled
+  }
+
   /** Begins a reign, or takes note of a new in-sync set within it. */
   becomeLeader(role: LeaderRole): void {
     assert(role.leaderEpoch >= this.#leaderEpoch, 'leader epochs never go back')
-    const nowMs = this.#clock.monotonicMs()
+    const nowMs = this.#o.lagMs()
     if (this.#leader !== null && this.#leaderEpoch === role.leaderEpoch) {
-      const { isr, partitionEpoch, replicas } = role
-      this.#step({ kind: 'isr-decided', isr, partitionEpoch, replicas, nowMs })
+      const { isr, partitionEpoch, replicas, isRecovering = false } = role
+      this.#step({ kind: 'isr-decided', isr, partitionEpoch, replicas, isRecovering, nowMs })
+      if (!this.#removed.isEmpty) this.#removed.release(this.lowWatermark)
       return
     }
-    this.#fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-    this.#leaderEpoch = role.leaderEpoch
-    this.#leaderId = this.#nodeId
+    this.#endRole(role.leaderEpoch, this.#o.nodeId)
     this.log.epochs.assign(role.leaderEpoch, this.log.logEndOffset)
     this.#leader = lead({
       ...role,
-      nodeId: this.#nodeId,
+      nodeId: this.#o.nodeId,
       minInsyncReplicas: this.log.config.minInsyncReplicas,
       logStartOffset: this.log.logStartOffset,
       logEndOffset: this.log.logEndOffset,
@@ -145,21 +192,54 @@ export class Partition {
       highWatermark: this.#highWatermark,
       nowMs
     })
+    this.#fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     this.#step({ kind: 'synced', syncedEndOffset: this.log.syncedEndOffset })
   }
 
-  /** Leads no more (another does, nobody does, or the broker stops): whoever waits is told at once. */
+  /** Follows another broker. The same reign again changes nothing. */
+  becomeFollower({ leaderId, leaderEpoch }: FollowerRole): Following {
+    assert(leaderEpoch >= this.#leaderEpoch, 'leader epochs never go back')
+    const present = this.#following
+    if (present !== null && present.leaderEpoch === leaderEpoch && present.leaderId === leaderId) return present
+    this.#endRole(leaderEpoch, leaderId)
+    const following = new Following({
+      ...{ log: this.log, leaderId, leaderEpoch, highWatermark: this.#highWatermark },
+      logger: this.#o.logger ?? null,
+      onHighWatermark: () => this.#advanced(following.highWatermark),
+      onLogStart: () => wakeAll(this.#readers)
+    })
+    this.#following = following
+    this.#fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    return following
+  }
+
+  /** Neither leads nor follows (nobody leads, or the broker stops): whoever waits is told at once. */
   resign(leaderEpoch: LeaderEpoch, leaderId: number, errorCode: number = ErrorCode.NOT_LEADER_OR_FOLLOWER): void {
+    this.#endRole(leaderEpoch, leaderId)
+    this.#fail(errorCode)
+  }
+
+  #endRole(leaderEpoch: LeaderEpoch, leaderId: BrokerId): void {
     this.#highWatermark = this.highWatermark
     this.#leader = null
+    if (this.#following) {
+      this.#settled = this.#following.settled
+      this.#following.end()
+      this.#following = null
+    }
     this.#leaderEpoch = Math.max(this.#leaderEpoch, leaderEpoch)
     this.#leaderId = leaderId
-    this.#fail(errorCode)
   }
 
   /** Broker epochs of the brokers that may be in sync. */
   brokersChanged(eligible: ReadonlyMap<number, number>): void {
-    this.#step({ kind: 'brokers-changed', eligible, nowMs: this.#clock.monotonicMs() })
+    this.#step({ kind: 'brokers-changed', eligible, nowMs: this.#o.lagMs() })
+    if (!this.#removed.isEmpty) this.#removed.release(this.lowWatermark)
+  }
+
+  /** Followers that lag too far behind leave the in-sync set. */
+  tick(): void {
+    this.#step({ kind: 'ticked', nowMs: this.#o.lagMs() })
   }
 
   /** Takes over changed topic settings. */
@@ -174,9 +254,12 @@ export class Partition {
     const result = this.log.appendAsLeader(records, {
       leaderEpoch: this.#leaderEpoch,
       origin,
-      nowMs: this.#clock.nowMs()
+      nowMs: this.#o.clock.nowMs()
     })
-    if (result.kind === 'appended') this.#step({ kind: 'appended', logEndOffset: this.log.logEndOffset })
+    if (result.kind === 'appended') {
+      this.#step({ kind: 'appended', logEndOffset: this.log.logEndOffset })
+      wakeAll(this.#followers)
+    }
     return result
   }
 
@@ -185,20 +268,33 @@ export class Partition {
     if (this.#leader === null) done(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     else if (this.log.isOffline) done(ErrorCode.KAFKA_STORAGE_ERROR)
     else if (endOffset <= this.highWatermark) done(ErrorCode.NONE)
-    else insertInOrder(this.#committedWaiters, { endOffset, done })
+    else this.#committed.add(endOffset, done)
   }
 
   /** The same for acks=1: once the bytes are written to the file, synced or not. */
   whenWritten(endOffset: Offset, done: (errorCode: number) => void): void {
     if (this.log.isOffline) done(ErrorCode.KAFKA_STORAGE_ERROR)
     else if (endOffset <= this.log.writtenEndOffset) done(ErrorCode.NONE)
-    else insertInOrder(this.#writtenWaiters, { endOffset, done })
+    else this.#written.add(endOffset, done)
+  }
+
+  /** DeleteRecords: calls `done` once every live replica's log begins at `offset` or later. */
+  whenRemoved(offset: Offset, done: (errorCode: number) => void): void {
+    if (this.#leader === null) done(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    else if (this.lowWatermark >= offset) done(ErrorCode.NONE)
+    else this.#removed.add(offset, done)
   }
 
   /** Calls `wake` on every move of the high watermark, the log start or leadership, until unsubscribed. */
   onReadable(wake: () => void): () => void {
-    this.#dataWaiters.add(wake)
-    return () => this.#dataWaiters.delete(wake)
+    this.#readers.add(wake)
+    return () => this.#readers.delete(wake)
+  }
+
+  /** The same for followers: on every append, and on every move of the log start or leadership. */
+  onAppended(wake: () => void): () => void {
+    this.#followers.add(wake)
+    return () => this.#followers.delete(wake)
   }
 
   read(from: Offset, upto: Offset, maxBytes: number, minOneMessage: boolean): ReadResult | Promise<ReadResult> {
@@ -212,11 +308,13 @@ export class Partition {
     }
     this.log.advanceLogStartOffset(offset)
     this.#step({ kind: 'start-offset', logStartOffset: this.log.logStartOffset })
-    this.#wakeReaders()
+    wakeAll(this.#readers)
+    wakeAll(this.#followers)
   }
 
   /** The log failed (rule 1: it stays offline until a new epoch): nothing that waits here will be answered well. */
   storageFailed(): void {
+    this.#following?.storageFailed()
     this.#fail(ErrorCode.KAFKA_STORAGE_ERROR)
   }
 
@@ -253,51 +351,50 @@ export class Partition {
   }
 
   #step(input: Input): void {
-    if (this.#leader === null) return
-    for (const effect of step(this.#leader, input)) {
-      // A single broker has nobody to propose; AlterPartition goes out from here once there are followers.
+    const leader = this.#leader
+    if (leader === null) return
+    for (const effect of step(leader, input)) {
       if (effect.kind === 'advance-high-watermark') this.#advanced(effect.to)
+      else this.#propose(leader, effect)
     }
+  }
+
+  #propose(leader: Leader, proposal: IsrProposal): void {
+    this.#o.proposeIsr?.(this, proposal, ({ errorCode, isr, partitionEpoch, leaderRecoveryState }) => {
+      if (this.#leader !== leader) return
+      const nowMs = this.#o.lagMs()
+      const proposedAt = proposal.partitionEpoch
+      if (errorCode === ErrorCode.NONE) {
+        const isRecovering = leaderRecoveryState === RECOVERING
+        this.#step({ kind: 'isr-answered', proposedAt, isr, partitionEpoch, isRecovering, nowMs })
+      } else if (errorCode === ErrorCode.INELIGIBLE_REPLICA || errorCode === ErrorCode.OPERATION_NOT_ATTEMPTED) {
+        this.#step({ kind: 'isr-refused', proposedAt, nowMs })
+      }
+      // Any other error: it may have been taken after all, so it stays open until the metadata says what is.
+    })
   }
 
   #advanced(to: Offset): void {
     this.#highWatermark = to
-    release(this.#committedWaiters, to)
+    this.#committed.release(to)
     for (const listener of this.#commitListeners) listener()
-    this.#wakeReaders()
-    this.#onHighWatermark(this)
-  }
-
-  #releaseWritten(): void {
-    if (this.#writtenWaiters.length > 0) release(this.#writtenWaiters, this.log.writtenEndOffset)
-  }
-
-  #wakeReaders(): void {
-    if (this.#dataWaiters.size === 0) return
-    for (const wake of [...this.#dataWaiters]) wake()
+    wakeAll(this.#readers)
+    this.#o.onHighWatermark(this)
   }
 
   #fail(errorCode: number): void {
-    for (const waiter of [...this.#committedWaiters.splice(0), ...this.#writtenWaiters.splice(0)])
-      waiter.done(errorCode)
-    this.#wakeReaders()
+    this.#committed.fail(errorCode)
+    this.#written.fail(errorCode)
+    this.#removed.fail(errorCode)
+    wakeAll(this.#readers)
+    wakeAll(this.#followers)
   }
 }
 
 /** Bytes that a coordinator reads at a time while it loads. */
 const LOAD_BYTES = 1024 * 1024
 
-/** Waiters mostly come in order; only a duplicate's old offset goes further to the front. */
-function insertInOrder(waiters: Waiter[], waiter: Waiter): void {
-  let at = waiters.length
-  while (at > 0 && (waiters[at - 1] as Waiter).endOffset > waiter.endOffset) at--
-  if (at === waiters.length) waiters.push(waiter)
-  else waiters.splice(at, 0, waiter)
-}
-
-function release(waiters: Waiter[], upto: Offset): void {
-  let count = 0
-  while (count < waiters.length && (waiters[count] as Waiter).endOffset <= upto) count++
-  if (count === 0) return
-  for (const waiter of waiters.splice(0, count)) waiter.done(ErrorCode.NONE)
+function wakeAll(wakes: Set<() => void>): void {
+  if (wakes.size === 0) return
+  for (const wake of [...wakes]) wake()
 }

@@ -2,20 +2,21 @@
 // end, deleted topics go. Changes are worked off in order; a topic counts as ready once its logs are open here.
 import { ErrorCode } from '../protocol/errors.ts'
 import { isFailure } from '../protocol/failure.ts'
-import { type LeaderEpoch, type TopicPartition, type Uuid, ZERO_UUID } from '../protocol/types.ts'
+import { type BrokerId, type LeaderEpoch, type TopicPartition, type Uuid, ZERO_UUID } from '../protocol/types.ts'
 import { CONSUMER_OFFSETS, INTERNAL_TOPICS } from '../replication/controller/topic-names.ts'
 import { type MetadataDelta, ResourceType } from '../replication/metadata/delta.ts'
 import type { MetadataImage, Topic } from '../replication/metadata/image.ts'
+import { NO_LEADER, RECOVERING } from '../replication/metadata/partition.ts'
 import type { Catalog } from '../storage/catalog.ts'
 import { partitionName } from '../storage/partition-names.ts'
-import type { Clock } from './clock.ts'
+import type { Clock, Timer } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import { Deadlines } from './deadlines.ts'
-import type { IsrUpdatesOptions } from './isr-updates.ts'
+import { type IsrProposal, IsrUpdates, type IsrUpdatesOptions, type PartitionAnswer } from './isr-updates.ts'
 import type { Logger } from './log.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import { Partition } from './partition.ts'
-import type { ReplicaLink } from './replica-fetchers.ts'
+import { ReplicaFetchers, type ReplicaLink } from './replica-fetchers.ts'
 
 export function isInternalTopic(topic: string): boolean {
   return INTERNAL_TOPICS.has(topic)
@@ -45,6 +46,8 @@ export interface OffsetsPartitionListener {
   resignPartition(index: number): void
   /** Topics that are deleted: nobody's offsets of them mean anything any more. */
   forgetTopics(names: readonly string[]): Promise<void>
+  /** This broker follows the partition now (a later reign included): a coordinator may keep up with it. */
+  followPartition?(index: number, partition: Partition): void
 }
 
 /** What it takes to follow other brokers and to have followers. */
@@ -77,12 +80,23 @@ export class Partitions {
   #offsetsListener: OffsetsPartitionListener | null = null
   #work: Promise<void> = Promise.resolve()
   #stopped = false
-  /** Before this life is registered, the metadata still names the leader epochs of the last one. */
-  #mayLead = false
+  readonly #fetchers: ReplicaFetchers | null = null
+  readonly #isrUpdates: IsrUpdates | null = null
+  #ticking: Timer | null = null
+  /** Before this life is registered, the metadata still speaks of the last one. */
+  #isRegistered = false
+  /** The metadata has this life's registration, and every partition has been looked at since. */
+  #hasEntered = false
 
   constructor(options: PartitionsOptions) {
     this.#options = options
     this.deadlines = new Deadlines(options.clock)
+    const { nodeId, config, clock, log, replication } = options
+    if (replication) {
+      this.#fetchers = new ReplicaFetchers({ nodeId, config, clock, log, ...replication })
+      this.#isrUpdates = new IsrUpdates({ nodeId, clock, log, ...replication })
+      this.#tick()
+    }
     options.metadata.onChange((image, delta) => this.#enqueue(() => this.#follow(image, delta)))
     options.config.onChange(() => this.#reconfigure())
   }
@@ -107,7 +121,32 @@ export class Partitions {
 
   /** This life of the broker is registered: what the metadata says of leaders from now on is said of it. */
   allowLeading(): void {
-    this.#mayLead = true
+    this.#isRegistered = true
+    this.#enqueue(() => this.#enter(this.#options.metadata.image))
+  }
+
+  /** Leads and follows from the moment at which the metadata holds this life's registration: whatever it says before
+   *  that was said of an earlier life, which must not lead again in its epochs (rule 1 of durability). */
+  async #enter(image: MetadataImage): Promise<void> {
+    const { replication, metadata } = this.#options
+    if (this.#hasEntered || !this.#isRegistered) return
+    if (replication && metadata.endOffset <= replication.brokerEpoch()) return
+    this.#hasEntered = true
+    if (!replication) return
+    const placing: Promise<void>[] = []
+    for (const topic of image.topicsById.values()) {
+      for (const index of topic.partitions.keys()) placing.push(this.#place(topic, index))
+    }
+    await Promise.all(placing)
+  }
+
+  /** Followers that lag are looked for twice in the time that they may (ReplicaManager.scala, isr-expiration). */
+  #tick(): void {
+    const { clock, config } = this.#options
+    this.#ticking = clock.after(config.get('replica.lag.time.max.ms') / 2, () => {
+      for (const partition of this.all()) partition.tick()
+      this.#tick()
+    })
   }
 
   /** Resolves when everything that the metadata said until now is done here. */
@@ -161,8 +200,12 @@ export class Partitions {
   /** Leads nothing any more; parked requests are answered at once. */
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#ticking?.cancel()
     await this.#work
+    this.#fetchers?.stop()
+    this.#isrUpdates?.stop()
     for (const partition of this.all()) this.#resign(partition, partition.leaderEpoch, -1)
+    for (const partition of this.all()) await partition.settled
   }
 
   #enqueue(work: () => Promise<void>): void {
@@ -188,22 +231,48 @@ export class Partitions {
     }
     await Promise.all(opening)
     if (delta.brokers.size > 0) this.#eligibleChanged()
+    if (delta.brokers.size > 0) this.#fetchers?.brokersChanged(delta.brokers)
+    await this.#enter(image)
     for (const { resourceType, resourceName } of delta.configs) {
       if (resourceType === ResourceType.TOPIC) this.#configureTopic(resourceName)
     }
   }
 
   async #place(topic: Topic, index: number): Promise<void> {
+    const { nodeId, replication } = this.#options
     const registered = topic.partitions[index]
-    if (registered === undefined || !registered.replicas.includes(this.#options.nodeId)) return
+    if (registered === undefined) return
+    if (!registered.replicas.includes(nodeId)) return await this.#remove(topic, index)
     const partition = this.get(topic.topicId, index) ?? (await this.#open(topic, index))
     if (partition === null || this.#stopped) return
-    if (registered.leader === this.#options.nodeId && this.#mayLead) this.#lead(partition, registered)
-    else this.#resign(partition, registered.leaderEpoch, registered.leader)
+    const { leader, leaderEpoch } = registered
+    // The metadata is ahead of what this turn was called for, or an answer of the controller was ahead of the metadata.
+    if (leaderEpoch < partition.leaderEpoch) return
+    if (!this.#hasEntered && !this.#mayLeadAlone()) this.#resign(partition, leaderEpoch, leader)
+    else if (leader === nodeId) await this.#lead(partition, registered)
+    else if (leader === NO_LEADER || !replication) this.#resign(partition, leaderEpoch, leader)
+    else await this.#followLeader(partition, leader, leaderEpoch)
+  }
+
+  #mayLeadAlone(): boolean {
+    return this.#isRegistered && !this.#options.replication
+  }
+
+  /** Reassigned: this broker has no replica any more. */
+  async #remove(topic: Topic, index: number): Promise<void> {
+    const partitions = this.#byTopicId.get(topic.topicId)
+    const partition = partitions?.get(index)
+    const registered = topic.partitions[index]
+    if (partition === undefined || registered === undefined) return
+    this.#resign(partition, registered.leaderEpoch, registered.leader)
+    partitions?.delete(index)
+    await partition.settled
+    await this.#options.catalog.remove(partition.topicPartition)
   }
 
   async #open(topic: Topic, index: number): Promise<Partition | null> {
-    const { catalog, config, metadata, nodeId, clock, log } = this.#options
+    const { catalog, config, metadata, nodeId, clock, log, replication } = this.#options
+    const isrUpdates = this.#isrUpdates
     const topicPartition: TopicPartition = { topic: topic.name, partition: index }
     try {
       const overrides = metadata.topicConfigs(topic.name)
@@ -213,8 +282,16 @@ export class Partitions {
         topicId: topic.topicId,
         log: opened,
         clock,
+        logger: log,
+        lagMs: replication?.lagMs ?? (() => clock.monotonicMs()),
         highWatermark: catalog.highWatermarkOf(topicPartition),
-        onHighWatermark: each => catalog.recordHighWatermark(topicPartition, each.highWatermark)
+        onHighWatermark: each => catalog.recordHighWatermark(topicPartition, each.highWatermark),
+        ...(isrUpdates
+          ? {
+              proposeIsr: (each: Partition, proposal: IsrProposal, answered: (answer: PartitionAnswer) => void) =>
+                isrUpdates.propose(each.topicId, index, proposal, answered)
+            }
+          : {})
       })
       const partitions = this.#byTopicId.get(topic.topicId) ?? new Map<number, Partition>()
       this.#byTopicId.set(topic.topicId, partitions.set(index, partition))
@@ -228,24 +305,46 @@ export class Partitions {
     }
   }
 
-  #lead(partition: Partition, registered: Topic['partitions'][number]): void {
+  async #lead(partition: Partition, registered: Topic['partitions'][number]): Promise<void> {
+    const { config, metadata } = this.#options
     const wasLeader = partition.isLeader && partition.leaderEpoch === registered.leaderEpoch
+    if (!wasLeader) this.#fetchers?.unfollow(partition)
+    await partition.settled
+    if (partition.log.isOffline) {
+      this.#resign(partition, registered.leaderEpoch, registered.leader)
+      return
+    }
     partition.becomeLeader({
       leaderEpoch: registered.leaderEpoch,
       partitionEpoch: registered.partitionEpoch,
       replicas: registered.replicas,
       isr: registered.isr,
-      eligible: eligibleBrokers(this.#options.metadata.image),
-      replicaLagTimeMaxMs: this.#options.config.get('replica.lag.time.max.ms')
+      eligible: eligibleBrokers(metadata.image),
+      replicaLagTimeMaxMs: config.get('replica.lag.time.max.ms'),
+      isRecovering: registered.leaderRecoveryState === RECOVERING
     })
     const { topic, partition: index } = partition.topicPartition
     if (!wasLeader && topic === CONSUMER_OFFSETS) void this.#offsetsListener?.electPartition(index, partition)
   }
 
+  async #followLeader(partition: Partition, leaderId: BrokerId, leaderEpoch: LeaderEpoch): Promise<void> {
+    const wasFollowing = partition.following
+    if (partition.leaderEpoch < leaderEpoch || wasFollowing === null) this.#resign(partition, leaderEpoch, leaderId)
+    await partition.settled
+    if (partition.log.isOffline || this.#stopped) return
+    const following = partition.becomeFollower({ leaderId, leaderEpoch })
+    this.#fetchers?.follow(partition)
+    const { topic, partition: index } = partition.topicPartition
+    if (following === wasFollowing || topic !== CONSUMER_OFFSETS) return
+    this.#offsetsListener?.followPartition?.(index, partition)
+  }
+
   #resign(partition: Partition, leaderEpoch: LeaderEpoch, leaderId: number): void {
     const wasLeader = partition.isLeader
+    this.#fetchers?.unfollow(partition)
     partition.resign(leaderEpoch, leaderId)
     const { topic, partition: index } = partition.topicPartition
+    if (wasLeader) this.#isrUpdates?.withdraw(partition.topicId, index)
     if (wasLeader && topic === CONSUMER_OFFSETS) this.#offsetsListener?.resignPartition(index)
   }
 
@@ -253,7 +352,10 @@ export class Partitions {
     const { catalog } = this.#options
     const partitions = this.#byTopicId.get(topic.topicId)
     this.#byTopicId.delete(topic.topicId)
-    for (const partition of partitions?.values() ?? []) this.#resign(partition, partition.leaderEpoch, -1)
+    for (const partition of partitions?.values() ?? []) {
+      this.#resign(partition, partition.leaderEpoch, -1)
+      await partition.settled
+    }
     for (const index of topic.partitions.keys()) {
       // By name, so only what is known to be this topic's: at a start a later one may have the name. A damaged log that
       // was refused goes too: it must not stand in the way of that one.

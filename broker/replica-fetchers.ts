@@ -1,17 +1,13 @@
 // Which partition is fetched from which leader: one loop and one connection per leader node (num.replica.fetchers: so
 // many), made when there is something to follow there and ended when there is nothing more.
-import type { Api, RequestDraft, ResponseOf } from '../protocol/schema.ts'
 import type { BrokerId } from '../protocol/types.ts'
 import type { Clock } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import type { Logger } from './log.ts'
 import type { Partition } from './partition.ts'
+import { ReplicaFetcher, type ReplicaLink } from './replica-fetcher.ts'
 
-/** A connection to a leader; a PeerLink is one. Rejects with ERR_REFUSED, ERR_DISCONNECTED, ERR_TIMEOUT, ERR_CLOSED. */
-export interface ReplicaLink {
-  send<A extends Api>(api: A, version: number, request: RequestDraft<A>, timeoutMs?: number): Promise<ResponseOf<A>>
-  close(): void
-}
+export type { ReplicaLink } from './replica-fetcher.ts'
 
 export interface ReplicaFetchersOptions {
   readonly nodeId: BrokerId
@@ -25,23 +21,60 @@ export interface ReplicaFetchersOptions {
 }
 
 export class ReplicaFetchers {
-  constructor(_options: ReplicaFetchersOptions) {}
+  readonly #o: ReplicaFetchersOptions
+  readonly #fetchers = new Map<string, ReplicaFetcher>()
+  readonly #fetcherOf = new Map<Partition, ReplicaFetcher>()
 
-  /** Fetches the partition from its leader from now on, and from nobody else. */
-  follow(_partition: Partition): void {
-    throw new Error('not there yet')
+  constructor(options: ReplicaFetchersOptions) {
+    this.#o = options
   }
 
-  unfollow(_partition: Partition): void {
-    throw new Error('not there yet')
+  /** Fetches the partition in its present reign, and from nobody else than its present leader. */
+  follow(partition: Partition): void {
+    const { following } = partition
+    if (following === null) {
+      this.unfollow(partition)
+      return
+    }
+    const fetcher = this.#fetcherFor(following.leaderId, partition.topicPartition.partition)
+    const before = this.#fetcherOf.get(partition)
+    if (before !== undefined && before !== fetcher) this.unfollow(partition)
+    this.#fetcherOf.set(partition, fetcher)
+    fetcher.follow(partition, following)
+  }
+
+  unfollow(partition: Partition): void {
+    const fetcher = this.#fetcherOf.get(partition)
+    if (fetcher === undefined) return
+    this.#fetcherOf.delete(partition)
+    fetcher.unfollow(partition)
+    if (!fetcher.isIdle) return
+    fetcher.stop()
+    for (const [key, each] of this.#fetchers) if (each === fetcher) this.#fetchers.delete(key)
   }
 
   /** These brokers registered anew or changed: what waits after a failure is tried at once. */
-  brokersChanged(_brokerIds: Iterable<BrokerId>): void {
-    throw new Error('not there yet')
+  brokersChanged(brokerIds: Iterable<BrokerId>): void {
+    const changed = new Set(brokerIds)
+    for (const fetcher of this.#fetchers.values()) if (changed.has(fetcher.leaderId)) fetcher.retryNow()
   }
 
   stop(): void {
-    throw new Error('not there yet')
+    for (const fetcher of this.#fetchers.values()) fetcher.stop()
+    this.#fetchers.clear()
+    this.#fetcherOf.clear()
+  }
+
+  #fetcherFor(leaderId: BrokerId, index: number): ReplicaFetcher {
+    const key = `${leaderId}/${index % this.#o.config.get('num.replica.fetchers')}`
+    const known = this.#fetchers.get(key)
+    if (known) return known
+    const { nodeId, brokerEpoch, openLink, config, clock, log } = this.#o
+    const fetcher = new ReplicaFetcher({
+      ...{ nodeId, brokerEpoch, config, clock, log, leaderId },
+      openLink: () => openLink(leaderId)
+    })
+    this.#fetchers.set(key, fetcher)
+    return fetcher
   }
 }

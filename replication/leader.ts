@@ -39,9 +39,16 @@ export interface Leader {
   logEndOffset: Offset
   syncedEndOffset: Offset
   highWatermark: Offset
+  /** Elected without being in sync, and the controller does not know yet that the log is good: it hears so at once. */
+  isRecovering: boolean
+  /** After a refusal nothing is proposed before this time. */
+  proposeFromMs: TimestampMs
   /** The newest time that any input brought. */
   nowMs: TimestampMs
 }
+
+/** A follower that the controller refused asks again with each fetch; the proposals do not. */
+const REFUSAL_PAUSE_MS = 100
 
 export type Input =
   /** Records were given offsets; nothing is durable yet. */
@@ -64,10 +71,21 @@ export type Input =
       readonly isr: readonly BrokerId[]
       readonly partitionEpoch: number
       readonly replicas?: readonly BrokerId[]
+      /** Absent: as before. */
+      readonly isRecovering?: boolean
       readonly nowMs: TimestampMs
     }
-  /** The controller surely did not take the open proposal (INELIGIBLE_REPLICA, OPERATION_NOT_ATTEMPTED). */
-  | { readonly kind: 'isr-refused'; readonly nowMs: TimestampMs }
+  /** The controller took the proposal that was made at that partition epoch; or there was nothing to change. */
+  | {
+      readonly kind: 'isr-answered'
+      readonly proposedAt: number
+      readonly isr: readonly BrokerId[]
+      readonly partitionEpoch: number
+      readonly isRecovering: boolean
+      readonly nowMs: TimestampMs
+    }
+  /** The controller surely did not take that proposal (INELIGIBLE_REPLICA, OPERATION_NOT_ATTEMPTED). */
+  | { readonly kind: 'isr-refused'; readonly proposedAt: number; readonly nowMs: TimestampMs }
   | { readonly kind: 'brokers-changed'; readonly eligible: ReadonlyMap<BrokerId, number>; readonly nowMs: TimestampMs }
   /** Retention or DeleteRecords moved the own log start. */
   | { readonly kind: 'start-offset'; readonly logStartOffset: Offset }
@@ -97,6 +115,7 @@ export interface Reign {
   readonly syncedEndOffset: Offset
   /** The checkpointed one, or what the broker knew as a follower. */
   readonly highWatermark: Offset
+  readonly isRecovering?: boolean
   readonly nowMs: TimestampMs
 }
 
@@ -118,6 +137,8 @@ export function lead(reign: Reign): Leader {
     logEndOffset: reign.logEndOffset,
     syncedEndOffset: reign.syncedEndOffset,
     highWatermark: Math.max(reign.logStartOffset, Math.min(reign.highWatermark, reign.logEndOffset)),
+    isRecovering: reign.isRecovering ?? false,
+    proposeFromMs: Number.NEGATIVE_INFINITY,
     nowMs: reign.nowMs
   }
   keepFollowers(leader, reign.replicas)
@@ -135,18 +156,29 @@ export function step(leader: Leader, input: Input): Effect[] {
     case 'synced':
       leader.syncedEndOffset = Math.max(leader.syncedEndOffset, input.syncedEndOffset)
       leader.logEndOffset = Math.max(leader.logEndOffset, leader.syncedEndOffset)
+      recover(leader, effects)
       break
     case 'fetched':
       fetched(leader, input, effects)
       break
     case 'ticked':
+      recover(leader, effects)
       shrink(leader, effects)
       break
     case 'isr-decided':
       decided(leader, input)
       break
+    case 'isr-answered':
+      // By then the metadata may have brought the outcome, and another proposal may be open.
+      if (input.partitionEpoch >= leader.partitionEpoch && input.proposedAt === leader.partitionEpoch) {
+        leader.proposal = null
+      }
+      decided(leader, input)
+      break
     case 'isr-refused':
+      if (input.proposedAt !== leader.partitionEpoch) break
       leader.proposal = null
+      leader.proposeFromMs = leader.nowMs + REFUSAL_PAUSE_MS
       break
     case 'brokers-changed':
       leader.eligible = input.eligible
@@ -168,6 +200,12 @@ export function step(leader: Leader, input: Input): Effect[] {
 /** min.insync.replicas never asks for more copies than the partition has (Partition.scala, effectiveMinIsr). */
 export function effectiveMinIsr(leader: Leader): number {
   return Math.min(leader.minInsyncReplicas, leader.followers.size + 1)
+}
+
+/** A late request of a life of that broker before the one that is registered, or that fetched here already (KIP-903). */
+export function isOfEarlierLife(leader: Leader, id: BrokerId, brokerEpoch: number): boolean {
+  if (brokerEpoch === -1) return false
+  return brokerEpoch < Math.max(leader.followers.get(id)?.brokerEpoch ?? -1, leader.eligible.get(id) ?? -1)
 }
 
 /** True: an acks=all append is refused with NOT_ENOUGH_REPLICAS, and nothing more is committed (KIP-966). */
@@ -212,8 +250,7 @@ function advance(leader: Leader, effects: Effect[]): void {
 function fetched(leader: Leader, input: Input & { kind: 'fetched' }, effects: Effect[]): void {
   const follower = leader.followers.get(input.by)
   if (!follower || input.from > leader.logEndOffset) return
-  // A late request of an earlier life of that broker (KIP-903).
-  if (input.brokerEpoch !== -1 && input.brokerEpoch < follower.brokerEpoch) return
+  if (isOfEarlierLife(leader, input.by, input.brokerEpoch)) return
   if (input.from >= leader.logEndOffset) {
     follower.lastCaughtUpMs = Math.max(follower.lastCaughtUpMs, input.nowMs)
   } else if (follower.lastFetchMs >= 0 && input.from >= follower.leaderEndAtLastFetch) {
@@ -225,12 +262,18 @@ function fetched(leader: Leader, input: Input & { kind: 'fetched' }, effects: Ef
   follower.lastFetchMs = input.nowMs
   follower.leaderEndAtLastFetch = leader.logEndOffset
   if (leader.proposal || leader.isr.has(input.by) || !mayJoin(leader, input.by, follower)) return
+  if (leader.nowMs < leader.proposeFromMs) return
   if (input.from < leader.highWatermark || input.from < leader.epochStartOffset) return
   propose(leader, [...leader.isr, input.by], effects)
 }
 
+/** What the controller hears of the log is that it is whole, such as it is: there is no other (LeaderRecoveryState). */
+function recover(leader: Leader, effects: Effect[]): void {
+  if (leader.isRecovering && leader.proposal === null) propose(leader, [...leader.isr], effects)
+}
+
 function shrink(leader: Leader, effects: Effect[]): void {
-  if (leader.proposal) return
+  if (leader.proposal || leader.nowMs < leader.proposeFromMs) return
   const remaining = [...leader.isr].filter(id => {
     const follower = leader.followers.get(id)
     return id === leader.nodeId || (follower !== undefined && isCaughtUp(leader, follower))
@@ -248,14 +291,15 @@ function propose(leader: Leader, isr: readonly BrokerId[], effects: Effect[]): v
   })
 }
 
-function decided(leader: Leader, input: Input & { kind: 'isr-decided' }): void {
+function decided(leader: Leader, input: Input & { kind: 'isr-decided' | 'isr-answered' }): void {
   // An answer that was overtaken by newer metadata.
   if (input.partitionEpoch < leader.partitionEpoch) return
   // The same epoch again says nothing about an open proposal, unless there was none.
   if (input.partitionEpoch > leader.partitionEpoch) leader.proposal = null
   leader.partitionEpoch = input.partitionEpoch
   leader.isr = new Set(input.isr)
-  if (input.replicas) keepFollowers(leader, input.replicas)
+  if (input.isRecovering !== undefined) leader.isRecovering = input.isRecovering
+  if (input.kind === 'isr-decided' && input.replicas) keepFollowers(leader, input.replicas)
 }
 
 function keepFollowers(leader: Leader, replicas: readonly BrokerId[]): void {

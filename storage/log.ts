@@ -284,7 +284,11 @@ export class Log {
   /** Cuts the log back so that it ends at or before `offset`: batches that reach it go as a whole. Durable when it
    *  resolves; no append may come before. Rebuilds the producers' state. Gives the new end. */
   async truncateTo(offset: Offset): Promise<Offset> {
-    if (offset >= this.#logEndOffset) return this.#logEndOffset
+    if (offset >= this.#logEndOffset) {
+      // An epoch in which this log got no record: who asks for a cut here has none of it (UnifiedLog.truncateTo).
+      this.epochs.truncateFromEnd(offset)
+      return this.#logEndOffset
+    }
     if (offset < this.#logStartOffset) return await this.truncateFullyAndStartAt(offset)
     await this.#truncating(async () => {
       const cut = await planCut(this, offset)

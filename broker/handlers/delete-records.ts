@@ -4,6 +4,7 @@ import { ErrorCode } from '../../protocol/errors.ts'
 import { isFailure } from '../../protocol/failure.ts'
 import { deleteRecords } from '../../protocol/messages/delete-records.ts'
 import { errorCodeOf } from '../net/dispatch.ts'
+import type { Partition } from '../partition.ts'
 import { isInternalTopic } from '../partitions.ts'
 import type { Services } from '../services.ts'
 import { handler } from './handler.ts'
@@ -11,17 +12,21 @@ import { handler } from './handler.ts'
 const TO_HIGH_WATERMARK = -1
 const NO_WATERMARK = -1
 
-export const onDeleteRecords = handler(deleteRecords, (request, _context, services) => ({
-  topics: request.topics.map(({ name, partitions }) => ({
-    name,
-    partitions: partitions.map(({ partitionIndex, offset }) => ({
-      partitionIndex,
-      ...deleteBefore(name, partitionIndex, offset, services)
+export const onDeleteRecords = handler(deleteRecords, async (request, _context, services) => ({
+  topics: await Promise.all(
+    request.topics.map(async ({ name, partitions }) => ({
+      name,
+      partitions: await Promise.all(
+        partitions.map(async ({ partitionIndex, offset }) => ({
+          partitionIndex,
+          ...(await deleteBefore(name, partitionIndex, offset, request.timeoutMs, services))
+        }))
+      )
     }))
-  }))
+  )
 }))
 
-function deleteBefore(topic: string, index: number, offset: number, services: Services) {
+function deleteBefore(topic: string, index: number, offset: number, timeoutMs: number, services: Services) {
   const located = services.partitions.locate(topic, null, index)
   if (located.partition === null) return refused(located.errorCode)
   const { partition } = located
@@ -29,14 +34,35 @@ function deleteBefore(topic: string, index: number, offset: number, services: Se
   // A compacted log must be able to delete (UnifiedLog: only topics whose cleanup.policy has "delete").
   if (!partition.log.config.deletes) return refused(ErrorCode.POLICY_VIOLATION)
   try {
-    partition.deleteRecordsBefore(offset === TO_HIGH_WATERMARK ? partition.highWatermark : offset)
-    return { errorCode: ErrorCode.NONE, lowWatermark: partition.lowWatermark }
+    const before = offset === TO_HIGH_WATERMARK ? partition.highWatermark : offset
+    partition.deleteRecordsBefore(before)
+    return untilRemoved(partition, before, timeoutMs, services)
   } catch (error) {
     if (!isFailure(error)) throw error
     return refused(errorCodeOf(error))
   }
 }
 
-function refused(errorCode: number) {
+interface Answer {
+  readonly errorCode: number
+  readonly lowWatermark: number
+}
+
+/** Until every live replica's log begins there (DelayedDeleteRecords.scala). */
+function untilRemoved(partition: Partition, before: number, timeoutMs: number, services: Services): Promise<Answer> {
+  return new Promise(resolve => {
+    let isAnswered = false
+    const answer = (errorCode: number): void => {
+      if (isAnswered) return
+      isAnswered = true
+      services.partitions.deadlines.cancel(deadline)
+      resolve({ errorCode, lowWatermark: errorCode === ErrorCode.NONE ? partition.lowWatermark : NO_WATERMARK })
+    }
+    const deadline = services.partitions.deadlines.add(timeoutMs, () => answer(ErrorCode.REQUEST_TIMED_OUT))
+    partition.whenRemoved(before, answer)
+  })
+}
+
+function refused(errorCode: number): Answer {
   return { errorCode, lowWatermark: NO_WATERMARK }
 }

@@ -1,5 +1,6 @@
 // Fetch 4-18: whole batches from memory or disk, up to the high watermark (read_committed: the last stable offset).
-// What has too little to give is parked and looked at again when a partition it asks for moves, not on a timer.
+// Followers read to the log's end, and tell what they have synced by what they ask for. What has too little to give is
+// parked and looked at again when a partition it asks for moves, not on a timer: for followers that is every append.
 // 7 brings sessions (KIP-227), 12 epochs of the fetcher, 13 topic ids, 16 endpoints of new leaders (KIP-951).
 import { ErrorCode } from '../../protocol/errors.ts'
 import { isFailure } from '../../protocol/failure.ts'
@@ -10,6 +11,7 @@ import { epochError } from '../epoch-check.ts'
 import type { FetchContext, FetchedPartition, FetchTarget } from '../fetch-sessions.ts'
 import { errorCodeOf } from '../net/dispatch.ts'
 import type { Partition } from '../partition.ts'
+import type { Located } from '../partitions.ts'
 import type { Services } from '../services.ts'
 import { handler, type Reply, type RequestContext } from './handler.ts'
 
@@ -21,6 +23,8 @@ const EMPTY: readonly Buffer[] = []
 
 /** What one partition gives to one fetch. */
 interface Result extends FetchedPartition {
+  /** Up to where there was something to read. */
+  readonly readableEnd: number
   readonly records: readonly Buffer[]
   readonly leaderId: number
   readonly leaderEpoch: number
@@ -34,6 +38,10 @@ interface Work {
   readonly services: Services
   readonly targets: readonly FetchTarget[]
   readonly maxBytes: number
+  /** The broker that follows, -1 for a consumer, -2 for a debugging one. */
+  readonly replicaId: number
+  /** A fetch counts once for what its follower has, however often it is looked at. */
+  isFirstLook: boolean
 }
 
 export const onFetch = handler(fetch, answer, true)
@@ -42,10 +50,20 @@ async function answer(request: Request, context: RequestContext, services: Servi
   const session = openSession(request, context, services)
   if ('errorCode' in session) return { errorCode: session.errorCode }
   const maxBytes = Math.min(request.maxBytes, services.config.get('fetch.max.bytes'))
-  const work: Work = { request, context, services, targets: session.targets, maxBytes }
+  const { targets } = session
+  const work: Work = {
+    request,
+    context,
+    services,
+    targets,
+    maxBytes,
+    replicaId: replicaOf(request),
+    isFirstLook: true
+  }
   const deadlineMs = services.clock.monotonicMs() + request.maxWaitMs
   for (;;) {
     const results = await readAll(work)
+    work.isFirstLook = false
     const waitMs = deadlineMs - services.clock.monotonicMs()
     if (isEnough(work, results) || waitMs <= 0 || context.signal.aborted) return respond(work, session, results)
     await moved(work, results, waitMs)
@@ -86,7 +104,8 @@ function replicaOf(request: Request): number {
 }
 
 /** Resolves when a partition has moved since `results` were read, when the time is up, or when the peer is gone. */
-function moved({ targets, services, context }: Work, results: readonly Result[], waitMs: number): Promise<void> {
+function moved(work: Work, results: readonly Result[], waitMs: number): Promise<void> {
+  const { targets, services, context } = work
   return new Promise(resolve => {
     const unsubscribe: (() => void)[] = []
     let isAwake = false
@@ -103,9 +122,11 @@ function moved({ targets, services, context }: Work, results: readonly Result[],
     context.signal.addEventListener('abort', wake, { once: true })
     targets.forEach((target, index) => {
       const { partition } = locate(target, services)
-      if (partition) unsubscribe.push(partition.onReadable(wake))
+      if (partition) {
+        unsubscribe.push(work.replicaId === CONSUMER ? partition.onReadable(wake) : partition.onAppended(wake))
+      }
       // It may have moved while another partition was read from the disk.
-      if (partition?.highWatermark !== results[index]?.highWatermark) wake()
+      if (partition === null || readableEnd(work, partition) !== results[index]?.readableEnd) wake()
     })
     if (context.signal.aborted) wake()
   })
@@ -136,7 +157,7 @@ async function readAll(work: Work): Promise<Result[]> {
 function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: boolean): Result | Promise<Result> {
   const located = locate(target, work.services)
   const { leaderId, leaderEpoch, partition } = located
-  if (partition === null) return failed(located.errorCode, leaderId, leaderEpoch)
+  if (partition === null) return failed(refusalOf(target, located), leaderId, leaderEpoch)
   // Any negative epoch is none here (FetchRequest.java, optionalEpoch).
   const wrongEpoch = epochError(Math.max(-1, target.currentLeaderEpoch), leaderEpoch)
   if (wrongEpoch !== ErrorCode.NONE) return failed(wrongEpoch, leaderId, leaderEpoch)
@@ -144,16 +165,17 @@ function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: b
   const upto = readableEnd(work, partition)
   const { fetchOffset } = target
   const diverging = divergence(target, partition)
-  if (diverging !== null && diverging !== 'unknown') return resultOf(partition, leaderId, EMPTY, 0, diverging)
+  if (diverging !== null && diverging !== 'unknown') return resultOf(partition, leaderId, upto, EMPTY, 0, diverging)
   const isOutside = fetchOffset < partition.logStartOffset || fetchOffset > partition.logEndOffset
   if (isOutside || diverging) return failed(ErrorCode.OFFSET_OUT_OF_RANGE, leaderId, leaderEpoch)
-  if (fetchOffset >= upto || (left <= 0 && !minOneMessage)) return resultOf(partition, leaderId, EMPTY, 0, null)
+  if (work.isFirstLook && work.replicaId >= 0) noteFollower(work, target, partition)
+  if (fetchOffset >= upto || (left <= 0 && !minOneMessage)) return resultOf(partition, leaderId, upto, EMPTY, 0, null)
   const maxBytes = Math.min(left, target.partitionMaxBytes)
   try {
     const read = partition.read(fetchOffset, upto, maxBytes, minOneMessage)
-    if (!(read instanceof Promise)) return resultOf(partition, leaderId, read.records, read.sizeInBytes, null)
+    if (!(read instanceof Promise)) return resultOf(partition, leaderId, upto, read.records, read.sizeInBytes, null)
     return read.then(
-      done => resultOf(partition, leaderId, done.records, done.sizeInBytes, null),
+      done => resultOf(partition, leaderId, upto, done.records, done.sizeInBytes, null),
       error => unreadable(error, leaderId, leaderEpoch)
     )
   } catch (error) {
@@ -161,14 +183,28 @@ function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: b
   }
 }
 
-/** Only who follows this leader may read what is not committed yet (Partition.scala, followerReplicaOrThrow). */
-function isServed({ request }: Work, partition: Partition): boolean {
-  const replicaId = replicaOf(request)
-  return replicaId < 0 || partition.hasFollower(replicaId)
+/** Which of two refusals a client is told first: that of its epoch (Partition.scala, getLocalLog). */
+function refusalOf(target: FetchTarget, { errorCode, leaderEpoch }: Located): number {
+  if (errorCode !== ErrorCode.NOT_LEADER_OR_FOLLOWER) return errorCode
+  return epochError(Math.max(-1, target.currentLeaderEpoch), leaderEpoch) || errorCode
 }
 
-function readableEnd({ request }: Work, partition: Partition): number {
-  if (replicaOf(request) !== CONSUMER) return partition.logEndOffset
+/** Only who follows this leader may read what is not committed yet, and in its present life (Partition.scala,
+ *  followerReplicaOrThrow; KIP-903). */
+function isServed({ request, replicaId }: Work, partition: Partition): boolean {
+  if (replicaId < 0) return true
+  return partition.hasFollower(replicaId) && !partition.isOfEarlierLife(replicaId, request.replicaState.replicaEpoch)
+}
+
+/** Its log agrees with this one up to there, and is synced: before the read, so that what comes in meanwhile does not
+ *  make it look late. */
+function noteFollower({ request, replicaId }: Work, target: FetchTarget, partition: Partition): void {
+  const { fetchOffset, logStartOffset } = target
+  partition.followerFetched(replicaId, fetchOffset, logStartOffset, request.replicaState.replicaEpoch)
+}
+
+function readableEnd({ request, replicaId }: Work, partition: Partition): number {
+  if (replicaId !== CONSUMER) return partition.logEndOffset
   return request.isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark
 }
 
@@ -186,6 +222,7 @@ function divergence(target: FetchTarget, partition: Partition): Result['divergin
 function resultOf(
   partition: Partition,
   leaderId: number,
+  readableEnd: number,
   records: readonly Buffer[],
   sizeInBytes: number,
   divergingEpoch: Result['divergingEpoch']
@@ -195,6 +232,7 @@ function resultOf(
     highWatermark: partition.highWatermark,
     lastStableOffset: partition.lastStableOffset,
     logStartOffset: partition.logStartOffset,
+    readableEnd,
     sizeInBytes,
     records,
     leaderId,
@@ -209,6 +247,7 @@ function failed(errorCode: number, leaderId: number, leaderEpoch: number): Resul
     highWatermark: -1,
     lastStableOffset: -1,
     logStartOffset: -1,
+    readableEnd: -1,
     sizeInBytes: 0,
     records: EMPTY,
     leaderId,
@@ -222,12 +261,15 @@ function unreadable(error: unknown, leaderId: number, leaderEpoch: number): Resu
   return failed(errorCodeOf(error), leaderId, leaderEpoch)
 }
 
-/** ReplicaManager.fetchMessages: answer at once for enough bytes, any error, a divergence, or nothing asked. */
-function isEnough({ request, targets }: Work, results: readonly Result[]): boolean {
+/** ReplicaManager.fetchMessages: answer at once for enough bytes, any error, a divergence, or nothing asked. A follower
+ *  hears of a new log start at once, because DeleteRecords waits for it. */
+function isEnough({ request, targets, replicaId }: Work, results: readonly Result[]): boolean {
   if (targets.length === 0) return true
   let bytes = 0
-  for (const result of results) {
+  for (const [index, result] of results.entries()) {
     if (result.errorCode !== ErrorCode.NONE || result.divergingEpoch !== null) return true
+    const { toldLogStartOffset } = targets[index] as FetchTarget
+    if (replicaId >= 0 && toldLogStartOffset >= 0 && toldLogStartOffset < result.logStartOffset) return true
     bytes += result.sizeInBytes
   }
   return bytes >= request.minBytes

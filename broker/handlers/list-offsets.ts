@@ -92,20 +92,25 @@ async function find(partition: Partition, timestamp: number, request: Request): 
   }
   if (timestamp === LATEST_TIERED) return NOTHING
   // Until this reign's own start is committed, the end that a client sees could still go back (Partition.scala).
-  if (partition.epochStartOffset !== null && partition.highWatermark < partition.epochStartOffset) {
-    return { errorCode: ErrorCode.OFFSET_NOT_AVAILABLE }
+  const mayGoBack = isClient(request) && partition.highWatermark < (partition.epochStartOffset ?? 0)
+  const notAvailable = { errorCode: ErrorCode.OFFSET_NOT_AVAILABLE }
+  if (timestamp === LATEST) {
+    return mayGoBack ? notAvailable : { ...at(partition, upto), leaderEpoch: partition.leaderEpoch }
   }
-  if (timestamp === LATEST) return { ...at(partition, upto), leaderEpoch: partition.leaderEpoch }
   const found =
     timestamp === MAX_TIMESTAMP
       ? await partition.log.maxTimestampOffset(upto)
       : await partition.log.offsetForTimestamp(timestamp, upto)
-  return found ?? NOTHING
+  return found ?? (mayGoBack ? notAvailable : NOTHING)
 }
 
-function visibleEnd(partition: Partition, { replicaId, isolationLevel }: Request): number {
-  if (replicaId !== CONSUMER && replicaId !== DEBUGGING_CONSUMER) return partition.logEndOffset
-  return isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark
+function isClient({ replicaId }: Request): boolean {
+  return replicaId === CONSUMER || replicaId === DEBUGGING_CONSUMER
+}
+
+function visibleEnd(partition: Partition, request: Request): number {
+  if (!isClient(request)) return partition.logEndOffset
+  return request.isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark
 }
 
 function at(partition: Partition, offset: number): Found {

@@ -132,7 +132,7 @@ function accepted(
   const done = (errorCode: number): void => {
     if (!pending.replies.delete(reply)) return
     pending.remaining--
-    if (errorCode !== ErrorCode.NONE) fail(reply, errorCode)
+    if (errorCode !== ErrorCode.NONE) fail(reply, errorCode, undefined, partition)
     else if (acks === ACKS_ALL && partition.hasTooFewReplicas) fail(reply, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
     if (pending.remaining === 0) pending.settle()
   }
@@ -154,14 +154,20 @@ function refused(
   return reply
 }
 
-function fail(reply: PartitionReply, errorCode: number, message?: string, located?: Located): PartitionReply {
+/** `leader`: who leads instead, as far as this broker knows. */
+function fail(
+  reply: PartitionReply,
+  errorCode: number,
+  message?: string,
+  leader?: { readonly leaderId: number; readonly leaderEpoch: number }
+): PartitionReply {
   reply.errorCode = errorCode
   reply.baseOffset = -1
   reply.logAppendTimeMs = -1
   reply.logStartOffset = -1
   reply.errorMessage = message ?? errorMessage(errorCode)
-  if (errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER && located) {
-    reply.currentLeader = { leaderId: located.leaderId, leaderEpoch: located.leaderEpoch }
+  if (errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER && leader) {
+    reply.currentLeader = { leaderId: leader.leaderId, leaderEpoch: leader.leaderEpoch }
   }
   return reply
 }

@@ -120,7 +120,7 @@ test('a follower joins at the high watermark, with the broker epoch of its regis
   t.strictSame(step(leader, fetched(2, 5)), [propose([1, 2])])
   step(leader, { kind: 'synced', syncedEndOffset: 6 })
   t.equal(leader.highWatermark, 5, 'an open proposal counts as accepted')
-  step(leader, { kind: 'isr-refused', nowMs: 2 })
+  step(leader, { kind: 'isr-refused', proposedAt: 7, nowMs: 2 })
   t.equal(leader.highWatermark, 5, 'refused, but it is caught up: waited for')
   step(leader, { kind: 'brokers-changed', eligible: new Map([[1, 11]]), nowMs: 2 })
   t.equal(leader.highWatermark, 6, 'fenced: not waited for')
@@ -224,7 +224,7 @@ function perform(world: World, { what, who, by }: Move): void {
     case 6:
       if (world.open && world.partitionEpoch === leader.partitionEpoch) {
         world.open = null
-        see({ kind: 'isr-refused', nowMs: world.nowMs })
+        see({ kind: 'isr-refused', proposedAt: world.partitionEpoch, nowMs: world.nowMs })
       }
       return
     default:
