@@ -8,6 +8,8 @@ import { startBroker as startBrokerWith } from '../broker/broker.ts'
 import { loadConfig } from '../broker/config.ts'
 import { createLogger, type LogLevel } from '../broker/log.ts'
 
+export { type RunningCluster, type StartClusterOptions, startCluster } from './in-process/cluster.ts'
+
 export interface StartBrokerOptions {
   /** Kept by stop() when it is given; else a temporary one is made, and removed. */
   readonly dataDirectory?: string

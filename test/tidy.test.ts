@@ -13,7 +13,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   storage: ['protocol'],
   replication: ['protocol'],
   broker: ['protocol', 'storage', 'replication'],
-  clients: ['protocol', 'broker'],
+  // Its brokers live on disks of its own making: in this process, and in the simulated world.
+  clients: ['protocol', 'storage', 'broker'],
   test: FOLDERS,
   scripts: FOLDERS
 }

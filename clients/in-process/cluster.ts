@@ -1,0 +1,153 @@
+// Several real brokers inside this JavaScript process, for tests of what a program does when brokers die, stand still or lose
+// each other. They speak over real sockets on free ports of this machine, and keep real files; stop() leaves nothing.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createLogger, type LogLevel } from '../../broker/log.ts'
+import { Links } from './links.ts'
+import { InProcessNode } from './node.ts'
+
+export interface StartClusterOptions {
+  /** 3 unless asked for. */
+  readonly brokers?: number
+  /** Kept by stop() when it is given; else a temporary one is made, and removed. */
+  readonly dataDirectory?: string
+  /** Settings for all brokers, by Kafka's names. */
+  readonly settings?: Readonly<Record<string, string | number | boolean>>
+  /** 'silent' unless asked for. */
+  readonly logLevel?: LogLevel
+}
+
+export interface RunningCluster {
+  /** `host:port,host:port,...` of all brokers. */
+  readonly bootstrap: string
+  readonly nodes: readonly InProcessNode[]
+  node(nodeId: number): InProcessNode
+  /** As kill -9: no word of farewell, sockets reset. Resolves when it could be started again. */
+  kill(nodeId: number): Promise<void>
+  /** As SIGSTOP, until resume. */
+  pause(nodeId: number): void
+  resume(nodeId: number): void
+  /** Ends it in order if it runs, and starts it on its data. Resolves when it takes part again. */
+  restart(nodeId: number): Promise<void>
+  /** Nodes of different groups do not reach each other; a node that is in none reaches nobody. */
+  partition(...groups: readonly (readonly number[])[]): void
+  /** Nothing gets from one node to the other; the way back stays. */
+  cut(from: number, to: number): void
+  /** Every link carries again; what was held back arrives. */
+  heal(): void
+  stop(): Promise<void>
+}
+
+const HOST = '127.0.0.1'
+
+/** Resolves when all brokers are ready. Throws MoldauError where the settings or the directory cannot be used. */
+export async function startCluster(options: StartClusterOptions = {}): Promise<RunningCluster> {
+  const brokers = options.brokers ?? 3
+  const directory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'moldau-'))
+  const log = createLogger({ level: options.logLevel ?? 'silent' })
+  const links = new Links()
+  const ports = await freePorts(2 * brokers)
+  const nodes = Array.from({ length: brokers }, (_, index) => {
+    const nodeId = index + 1
+    const dataDirectory = join(directory, `data-${nodeId}`)
+    const settings = settingsOf({ nodeId, brokers, ports, dataDirectory, more: options.settings ?? {} })
+    const port = ports[index] as number
+    return new InProcessNode({
+      ...{ nodeId, host: HOST, port, dataDirectory, settings, links },
+      log: log.child({ nodeId })
+    })
+  })
+  const stop = async (): Promise<void> => {
+    links.heal()
+    for (const each of nodes) each.resume()
+    await Promise.all(nodes.map(each => each.stop()))
+    if (options.dataDirectory === undefined) rmSync(directory, { recursive: true, force: true })
+  }
+  try {
+    await Promise.all(nodes.map(each => each.start()))
+  } catch (error) {
+    await Promise.all(nodes.map(each => each.kill()))
+    if (options.dataDirectory === undefined) rmSync(directory, { recursive: true, force: true })
+    throw error
+  }
+  return runningCluster(nodes, links, stop)
+}
+
+function runningCluster(nodes: readonly InProcessNode[], links: Links, stop: () => Promise<void>): RunningCluster {
+  const node = (nodeId: number): InProcessNode => {
+    const found = nodes.find(each => each.nodeId === nodeId)
+    if (found === undefined) throw new RangeError(`there is no node ${nodeId}`)
+    return found
+  }
+  return {
+    bootstrap: nodes.map(each => each.bootstrap).join(','),
+    nodes,
+    node,
+    kill: nodeId => node(nodeId).kill(),
+    pause: nodeId => node(nodeId).pause(),
+    resume: nodeId => node(nodeId).resume(),
+    async restart(nodeId) {
+      await node(nodeId).stop()
+      await node(nodeId).start()
+    },
+    partition(...groups) {
+      const groupOf = (nodeId: number) => groups.findIndex(group => group.includes(nodeId))
+      for (const from of nodes) {
+        for (const to of nodes) {
+          const together = groupOf(from.nodeId) >= 0 && groupOf(from.nodeId) === groupOf(to.nodeId)
+          if (!together) links.cut(from.nodeId, to.nodeId)
+        }
+      }
+    },
+    cut: (from, to) => links.cut(node(from).nodeId, node(to).nodeId),
+    heal: () => links.heal(),
+    stop
+  }
+}
+
+interface NodeFacts {
+  readonly nodeId: number
+  readonly brokers: number
+  readonly ports: readonly number[]
+  readonly dataDirectory: string
+  readonly more: Readonly<Record<string, string | number | boolean>>
+}
+
+function settingsOf({ nodeId, brokers, ports, dataDirectory, more }: NodeFacts): string[] {
+  const controllers = ports.slice(brokers)
+  const copies = Math.min(3, brokers)
+  const settings = {
+    'node.id': nodeId,
+    'controller.quorum.voters': controllers.map((port, index) => `${index + 1}@${HOST}:${port}`).join(','),
+    listeners: `PLAINTEXT://${HOST}:${ports[nodeId - 1]},CONTROLLER://${HOST}:${controllers[nodeId - 1]}`,
+    'controller.listener.names': 'CONTROLLER',
+    'log.dirs': dataDirectory,
+    'default.replication.factor': copies,
+    'min.insync.replicas': Math.max(1, copies - 1),
+    'offsets.topic.replication.factor': copies,
+    'group.initial.rebalance.delay.ms': 0,
+    'moldau.http.listener': 'off',
+    ...more
+  }
+  return Object.entries(settings).map(([key, value]) => `${key}=${value}`)
+}
+
+/** Ports that nobody listens on now: all at the same time, so that none is given twice. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<Server>((resolve, reject) => {
+          const server = createServer()
+          server.once('error', reject)
+          server.listen(0, HOST, () => resolve(server))
+        })
+    )
+  )
+  const ports = servers.map(each => (each.address() as { port: number }).port)
+  await Promise.all(servers.map(each => new Promise(resolve => each.close(resolve))))
+  return ports
+}

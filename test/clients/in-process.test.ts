@@ -1,0 +1,179 @@
+// Goal: a broker inside this process can be killed, held and cut off as a process of its own could, and its directory is
+// free for its next life. What a cluster makes of it is test/cluster/in-process.test.ts.
+import { existsSync } from 'node:fs'
+import { type Test, test } from 'tap'
+import { nodeNetwork } from '../../broker/net/network.ts'
+import { type Connection, connect } from '../../clients/connection.ts'
+import { Life } from '../../clients/in-process/life.ts'
+import { Links } from '../../clients/in-process/links.ts'
+import { LifeNetwork } from '../../clients/in-process/network.ts'
+import { startCluster } from '../../clients/index.ts'
+import { createTopics } from '../../protocol/messages/create-topics.ts'
+import { metadata } from '../../protocol/messages/metadata.ts'
+
+/** A server and a client, each in a life of its own, with a link between nodes 1 (client) and 2 (server). */
+async function twoLives(t: Test) {
+  const links = new Links()
+  const [near, far] = [new Life(), new Life()]
+  const network = new LifeNetwork(near, 1, links, nodeNetwork)
+  const received: string[] = []
+  const seen: string[] = []
+  const accepted: { write(text: string): unknown; resetAndDestroy(): unknown }[] = []
+  const changed = new Set<() => void>()
+  const note = (list: string[], what: string) => {
+    list.push(what)
+    for (const each of [...changed]) each()
+  }
+  const listening = await new LifeNetwork(far, 2, links, nodeNetwork).listen(
+    { host: '127.0.0.1', port: 0, backlog: 9 },
+    stream => {
+      accepted.push(stream)
+      note(received, '(accepted)')
+      stream.on('data', chunk => note(received, String(chunk)))
+      stream.on('error', () => {})
+      stream.on('end', () => note(received, '(ended)'))
+    },
+    () => {}
+  )
+  const open = () => {
+    const stream = network.connect('127.0.0.1', listening.port)
+    stream.on('connect', () => note(seen, '(connected)'))
+    stream.on('data', chunk => note(seen, String(chunk)))
+    stream.on('error', () => {})
+    stream.on('close', () => note(seen, '(closed)'))
+    return stream
+  }
+  const until = (list: string[], what: string) =>
+    new Promise<void>(resolve => {
+      const look = () => {
+        if (!list.join('').includes(what)) return
+        changed.delete(look)
+        resolve()
+      }
+      changed.add(look)
+      look()
+    })
+  t.teardown(() => {
+    links.heal()
+    near.end()
+    far.end()
+  })
+  return { links, near, far, open, received, seen, accepted, until, probe: () => open() }
+}
+
+/** Longer than anything takes that is on its way over the loopback. */
+async function aWhile(): Promise<void> {
+  for (let i = 0; i < 50; i++) await new Promise(resolve => setImmediate(resolve))
+}
+
+test('a cut link carries nothing one way, and everything in its order when it is healed', async t => {
+  const world = await twoLives(t)
+  const stream = world.open()
+  await world.until(world.received, '(accepted)')
+  stream.write('a')
+  await world.until(world.received, 'a')
+  world.links.cut(1, 2)
+  stream.write('b')
+  stream.write('c')
+  world.accepted[0]?.write('x')
+  await world.until(world.seen, 'x')
+  t.notMatch(world.received.join(''), /b/, 'the other way it still carries')
+  t.equal(stream.writableLength, 2)
+  world.links.heal()
+  await world.until(world.received, 'bc')
+  world.links.cut(2, 1)
+  world.accepted[0]?.write('y')
+  stream.write('d')
+  await world.until(world.received, 'd')
+  await aWhile()
+  t.notMatch(world.seen.join(''), /y/)
+  world.links.heal()
+  await world.until(world.seen, 'y')
+})
+
+test('behind a cut nobody hears of a new connection, nor of an end', async t => {
+  const world = await twoLives(t)
+  const first = world.open()
+  await world.until(world.received, '(accepted)')
+  world.links.cut(1, 2)
+  const second = world.open()
+  second.write('hello')
+  first.destroy()
+  await world.until(world.seen, '(closed)')
+  await aWhile()
+  t.same(world.received, ['(accepted)'])
+  world.links.heal()
+  await world.until(world.received, 'hello')
+  await world.until(world.received, '(ended)')
+})
+
+test('a broker that is held hears nothing and says nothing, and then all of it', async t => {
+  const world = await twoLives(t)
+  const stream = world.open()
+  await world.until(world.received, '(accepted)')
+  world.far.pause()
+  stream.write('a')
+  const late = world.open()
+  await world.until(world.seen, '(connected)')
+  late.write('b')
+  await aWhile()
+  t.same(world.received, ['(accepted)'])
+  world.far.resume()
+  await world.until(world.received, 'a')
+  await world.until(world.received, 'b')
+})
+
+test('a dead one resets what it had, and is not there any more', async t => {
+  const world = await twoLives(t)
+  world.open()
+  await world.until(world.received, '(accepted)')
+  world.far.end()
+  await world.until(world.seen, '(closed)')
+  t.same(world.received, ['(accepted)'], 'the dead hear of nothing')
+  const refused = new Promise(resolve => world.probe().on('error', error => resolve((error as { code?: string }).code)))
+  t.equal(await refused, 'ECONNREFUSED')
+})
+
+test('a broker is killed and started again on its data, its lock free and its port the same', async t => {
+  const cluster = await startCluster({ brokers: 1 })
+  t.teardown(() => cluster.stop())
+  const [node] = cluster.nodes
+  const ask = async <T>(fn: (connection: Connection) => Promise<T>): Promise<T> => {
+    const connection = await connect('127.0.0.1', node!.port)
+    try {
+      return await fn(connection)
+    } finally {
+      connection.destroy()
+    }
+  }
+  const made = await ask(connection =>
+    connection.send(createTopics, 7, {
+      topics: [{ name: 'orders', numPartitions: 3, replicationFactor: 1 }],
+      timeoutMs: 10_000
+    })
+  )
+  t.equal(made.topics[0]?.errorCode, 0)
+  const waiting = await connect('127.0.0.1', node!.port)
+  await cluster.kill(1)
+  await waiting.closed
+  await t.rejects(connect('127.0.0.1', node!.port), { code: 'ERR_REFUSED' })
+  t.equal(node!.state, 'down')
+  await cluster.restart(1)
+  const { topics } = await ask(connection => connection.send(metadata, 12, { topics: null }))
+  t.same(
+    topics.map(each => each.name),
+    ['orders']
+  )
+  cluster.pause(1)
+  const silent = ask(connection => connection.send(metadata, 12, { topics: [] }))
+  let isAnswered = false
+  void silent.then(() => {
+    isAnswered = true
+  })
+  await aWhile()
+  t.notOk(isAnswered)
+  cluster.resume(1)
+  t.equal((await silent).brokers.length, 1)
+  await cluster.stop()
+  t.notOk(existsSync(node!.dataDirectory), 'nothing is left')
+})
