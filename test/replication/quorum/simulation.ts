@@ -1,0 +1,128 @@
+// One story of a simulated quorum: faults by the dice, then peace, in which it must elect one leader, keep it, commit on
+// every node, and make voters of all.
+import assert from 'node:assert/strict'
+import { step } from '../../../replication/quorum/step.ts'
+import type { QuorumNode, Step } from './node.ts'
+import { World } from './world.ts'
+
+export interface Outcome {
+  readonly events: number
+  readonly epochs: number
+  readonly committed: number
+}
+
+const FAULTS_MS = 15_000
+const PEACE_MS = 15_000
+
+export function simulate(seed: number, planted: Step = step): Outcome {
+  const voters = [1, 3, 3, 5][seed % 4] as number
+  const world = new World({ seed, voters, isFormatted: (seed >> 2) % 2 === 0, step: planted })
+  for (const node of world.nodes) world.after(world.chance() * 300, null, () => node.start())
+  world.runUntil(300)
+  // Some stories begin in peace, so that there is something to lose.
+  if (world.chance() < 0.5) {
+    world.isCalm = true
+    world.runUntil(1_000)
+    world.isCalm = false
+  }
+  const busy = 10 + world.chance() * 60
+  while (world.nowMs < FAULTS_MS) {
+    world.append()
+    if (world.chance() < busy / 500) fault(world)
+    world.runUntil(world.nowMs + busy * (0.5 + world.chance()))
+  }
+  const absent = settle(world)
+  return checkPeace(world, absent)
+}
+
+function fault(world: World): void {
+  const node = world.nodes[world.below(world.nodes.length)] as QuorumNode
+  const other = world.nodes[world.below(world.nodes.length)] as QuorumNode
+  const dice = world.chance()
+  if (dice < 0.25) restart(world, node, false)
+  else if (dice < 0.33) restart(world, node, true)
+  else if (dice < 0.4) restart(world, leaderOf(world) ?? node, false)
+  else if (dice < 0.5) {
+    world.pause(node)
+    world.after(world.chance() * 4000, null, () => world.resume(node))
+  } else if (dice < 0.6) {
+    const keys = world.nodes.flatMap(({ id }) => [`${node.id}>${id}`, `${id}>${node.id}`])
+    cut(world, keys)
+  } else if (dice < 0.8) cut(world, [`${node.id}>${other.id}`])
+  else if (dice < 0.85) {
+    if (node.isUp) node.give({ kind: 'hinted', leaderId: other.id })
+  } else if (dice < 0.92) {
+    const leader = leaderOf(world) ?? node
+    if (leader.isUp && !world.paused.has(leader)) {
+      leader.give({ kind: 'stopping' })
+      world.after(50, null, () => restart(world, leader, false))
+    }
+  } else if (node.isUp && !world.paused.has(node)) {
+    node.give({ kind: 'failed' })
+    world.after(world.chance() * 1000, null, () => restart(world, node, false))
+  }
+}
+
+function cut(world: World, keys: readonly string[]): void {
+  for (const key of keys) world.cuts.add(key)
+  world.after(world.chance() * 4000, null, () => {
+    for (const key of keys) world.cuts.delete(key)
+  })
+}
+
+/** A disk may be lost where all others are whole: one at a time, and never of the only one. */
+function restart(world: World, node: QuorumNode, isWiping: boolean): void {
+  if (!node.isUp) return
+  world.crash(node)
+  const isWhole = world.nodes.every(other => other === node || (!other.isWiped && other.disk.stored !== null))
+  if (isWiping && isWhole && world.nodes.length > 1) node.wipe()
+  world.after(world.chance() ** 3 * 3000, null, () => {
+    if (!node.isUp) node.start()
+  })
+}
+
+/** Peace. One of several may stay away for good, unless another one has to ask all. */
+function settle(world: World): QuorumNode | null {
+  world.heal()
+  const isWhole = world.nodes.every(node => !node.isWiped && node.disk.stored !== null)
+  const candidate = world.nodes[world.below(world.nodes.length)] as QuorumNode
+  const absent = isWhole && world.nodes.length > 1 && world.chance() < 0.4 ? candidate : null
+  for (const node of world.nodes) {
+    world.crash(node)
+    if (node !== absent) node.start()
+  }
+  // What is still on the agenda of the faults must not disturb.
+  if (absent !== null) absent.start = () => {}
+  world.runUntil(world.nowMs + 4_000)
+  for (const node of world.nodes) if (node !== absent && node.quorum.isStopping) restartNow(world, node)
+  return absent
+}
+
+function restartNow(world: World, node: QuorumNode): void {
+  world.crash(node)
+  node.start()
+}
+
+function checkPeace(world: World, absent: QuorumNode | null): Outcome {
+  const nodes = world.nodes.filter(node => node !== absent)
+  world.runUntil(world.nowMs + PEACE_MS)
+  const leader = leaderOf(world)
+  assert(leader, 'there is no leader')
+  const { epoch } = leader.quorum
+  for (const { id, quorum } of nodes) {
+    assert(quorum.epoch === epoch && quorum.leaderId === leader.id, `node ${id} does not know the leader`)
+    assert(!quorum.isFresh, `node ${id} is no voter`)
+  }
+  const [value] = world.append()
+  world.runUntil(world.nowMs + 3_000)
+  assert(world.invariants.committed.at(-1)?.value === value, 'nothing is committed')
+  for (const { id, quorum, disk } of nodes) {
+    assert(quorum.epoch === epoch, `epoch ${epoch} ended without a reason`)
+    assert(quorum.highWatermark === disk.log.length, `node ${id} does not know what is committed`)
+  }
+  return { events: world.events, epochs: epoch, committed: world.invariants.committed.length }
+}
+
+export function leaderOf(world: World): QuorumNode | undefined {
+  return world.nodes.filter(node => node.isUp && node.leads !== -1).sort((left, right) => right.leads - left.leads)[0]
+}
