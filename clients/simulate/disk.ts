@@ -115,6 +115,11 @@ export class SimDisk {
     this.#files.totalBytes = this.#files.usedBytes + freeBytes
   }
 
+  /** The opposite of `fill`. */
+  makeRoom(): void {
+    this.#files.totalBytes = MemoryFiles.UNLIMITED_BYTES
+  }
+
   /** Operations that begin within this time end after it. */
   stall(ms: number): void {
     this.#stuckUntilUs = this.#o.agenda.nowUs + ms * 1000
@@ -145,6 +150,15 @@ export class SimDisk {
   /** As the process sees it, for checkers: null where there is no such file. */
   read(file: string): Buffer | null {
     return this.#files.readFileSync(file)
+  }
+
+  /** Fills the buffer from a place in a file, as the process sees it; gives how many bytes there were. */
+  readAt(file: string, buffer: Buffer, position: number): number {
+    if (this.#files.sizeOf(file) === null) return 0
+    const fd = this.#files.open(file, 'read')
+    const count = this.#files.readSync(fd, buffer, position)
+    this.#files.close(fd)
+    return count
   }
 
   filesUnder(directory: string): string[] {

@@ -49,6 +49,7 @@ export class Mirror {
   /** Where the next row is looked for. */
   #segmentBase: Offset = -1
   #position = 0
+  #isOld = false
 
   constructor(name: string, known: Rows, mayHaveGaps = false) {
     this.name = name
@@ -61,8 +62,13 @@ export class Mirror {
     return last === undefined ? 0 : last.last + 1
   }
 
-  /** A new life of the process, or an empty disk: it is looked at from the start. */
-  forget(): void {
+  /** A new life of the process: what it opens is read from the start. Until then the disk counts as it was. */
+  reread(): void {
+    this.#isOld = true
+  }
+
+  #forget(): void {
+    this.#isOld = false
     this.rows.length = 0
     this.#places.length = 0
     this.verified = 0
@@ -72,6 +78,7 @@ export class Mirror {
 
   /** Takes over what was written, or thrown away, since the last look. */
   update(log: LogView, readAt: ReadAt, onCut: OnCut): void {
+    if (this.#isOld) this.#forget()
     const { end } = this
     const mayHaveMore = log.writtenEndOffset > end
     if (mayHaveMore || log.logEndOffset < end) {

@@ -51,6 +51,7 @@ export class SimNode {
   #broker: Broker | null = null
   #failure: Error | null = null
   #isPowerOff = false
+  #skewMs: number
   /** How many processes it has had. */
   lives = 0
 
@@ -58,6 +59,7 @@ export class SimNode {
     this.#o = parts
     this.id = parts.id
     this.host = parts.host
+    this.#skewMs = parts.skewMs
     const { agenda, trace, dice } = parts
     const directories = [path.dirname(DATA_DIRECTORY), tmpdir()]
     this.disk = new SimDisk({ agenda, trace, dice: dice.of('disk'), directories })
@@ -84,7 +86,8 @@ export class SimNode {
   /** Starts a process; resolves when it is up, or is not any more (it never rejects). */
   start(): Promise<NodeStatus> {
     if (this.#process !== null) throw new Error(`node ${this.id} runs already`)
-    const { agenda, trace, dice, network, id, skewMs } = this.#o
+    const { agenda, trace, dice, network, id } = this.#o
+    const skewMs = (): number => this.#skewMs
     const life = ++this.lives
     const process = new SimProcess({ agenda, trace, skewMs, id: id * 4096 + life, dice: dice.of(`life ${life}`) })
     this.#process = process
@@ -193,6 +196,11 @@ export class SimNode {
 
   resume(): void {
     this.#process?.resume()
+  }
+
+  /** Its wall clock is set. */
+  jumpClock(ms: number): void {
+    this.#skewMs += ms
   }
 
   /** A new disk; the process must have ended. */

@@ -20,7 +20,7 @@ export interface ProcessParts {
   readonly trace: Trace
   readonly dice: Dice
   /** By how much its wall clock is wrong. */
-  readonly skewMs: number
+  readonly skewMs: () => number
   /** The number of this process in the world. */
   readonly id: number
 }
@@ -95,7 +95,7 @@ export class SimProcess {
     const lateness = dice.of('timers')
     let turnUs = -1
     return {
-      nowMs: () => EPOCH_MS + skewMs + Math.floor(agenda.nowUs / 1000),
+      nowMs: () => EPOCH_MS + skewMs() + Math.floor(agenda.nowUs / 1000),
       monotonicMs: () => (agenda.nowUs - this.#bornUs) / 1000,
       after: (ms, fn) => {
         // As setTimeout: never less than a millisecond, and never early.

@@ -127,7 +127,7 @@ export class World {
   client(name: string): SimClient {
     const { agenda, trace } = this
     const dice = this.dice.of(`client ${name}`)
-    const process = new SimProcess({ agenda, trace, dice, skewMs: 0, id: ++this.#clients })
+    const process = new SimProcess({ agenda, trace, dice, skewMs: () => 0, id: ++this.#clients })
     this.network.addHost(name)
     return { name, process, clock: process.clock, random: process.random, network: this.network.attach(name, process) }
   }

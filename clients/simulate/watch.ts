@@ -1,0 +1,138 @@
+// Looks at the brokers after every event and calls the checkers for what has changed. What it may use of a broker is
+// written down here: what it says of its partitions, and its disk.
+import type { LeaderEpoch, Offset } from '../../protocol/types.ts'
+import { commitUpTo } from './checkers/commits.ts'
+import { checkHighWatermark } from './checkers/high-watermark.ts'
+import { checkComplete, checkOneLeader } from './checkers/leaders.ts'
+import { type ClusterImage, checkMembership } from './checkers/membership.ts'
+import { checkCut, checkPrefix } from './checkers/prefix.ts'
+import type { History } from './history.ts'
+import { Ledger, type Life } from './ledger.ts'
+import type { LogView, Mirror, ReadAt } from './mirror.ts'
+
+/** What a broker says of one log that is replicated. */
+export interface ReplicaView {
+  readonly isLeader: boolean
+  readonly leaderEpoch: LeaderEpoch
+  readonly highWatermark: Offset
+  readonly lastStableOffset: Offset
+  readonly log: LogView
+}
+
+/** One life of a broker, as far as it is there. */
+export interface Watched extends Life {
+  /** Name (`topic-partition`) and replica, of everything that is open. */
+  replicas(): Iterable<readonly [string, ReplicaView]>
+  /** The metadata that it holds for committed, and a number that changes with it. */
+  image(): { readonly image: ClusterImage; readonly version: number } | null
+  readonly readAt: ReadAt
+}
+
+/** What was seen last of one replica. */
+interface Seen {
+  readonly ledger: Ledger
+  readonly mirror: Mirror
+  writtenEnd: Offset
+  logEnd: Offset
+  durableEnd: Offset
+  highWatermark: Offset
+  leaderEpoch: LeaderEpoch
+  isLeader: boolean
+}
+
+export interface WatchOptions {
+  readonly nodeIds: readonly number[]
+  readonly history: History
+  /** Topics whose batches come from writers. */
+  readonly topics: ReadonlySet<string>
+  readonly copies: number
+  /** Nodes whose disk was damaged and that have not caught up since. */
+  readonly damaged: () => number
+}
+
+export class Watch {
+  readonly ledgers = new Map<string, Ledger>()
+  elections = 0
+  readonly #o: WatchOptions
+  readonly #lives = new Map<number, { life: number; seen: Map<ReplicaView, Seen>; imageVersion: number }>()
+
+  constructor(options: WatchOptions) {
+    this.#o = options
+  }
+
+  ledger(name: string): Ledger {
+    const known = this.ledgers.get(name)
+    if (known !== undefined) return known
+    const topic = name.slice(0, name.lastIndexOf('-'))
+    const { nodeIds, copies, topics } = this.#o
+    const ledger = new Ledger({ name, topic, copies, nodeIds, isOfWriters: topics.has(topic) })
+    this.ledgers.set(name, ledger)
+    return ledger
+  }
+
+  /** Something happened on that node. */
+  look(watched: Watched): void {
+    let known = this.#lives.get(watched.nodeId)
+    if (known === undefined || known.life !== watched.life) {
+      known = { life: watched.life, seen: new Map(), imageVersion: -1 }
+      this.#lives.set(watched.nodeId, known)
+      for (const ledger of this.ledgers.values()) ledger.mirrors.get(watched.nodeId)?.reread()
+    }
+    for (const [name, replica] of watched.replicas()) {
+      let seen = known.seen.get(replica)
+      if (seen === undefined) {
+        seen = this.#firstSeen(name, watched.nodeId)
+        known.seen.set(replica, seen)
+      }
+      if (hasChanged(seen, replica)) this.#check(watched, seen, replica)
+    }
+    const state = watched.image()
+    if (state === null || state.version === known.imageVersion) return
+    known.imageVersion = state.version
+    checkMembership(state.image)
+  }
+
+  #firstSeen(name: string, nodeId: number): Seen {
+    const ledger = this.ledger(name)
+    const mirror = ledger.mirrors.get(nodeId) as Mirror
+    return {
+      ...{ ledger, mirror, writtenEnd: -1, logEnd: -1, durableEnd: -1 },
+      ...{ highWatermark: -1, leaderEpoch: -1, isLeader: false }
+    }
+  }
+
+  #check(watched: Watched, seen: Seen, replica: ReplicaView): void {
+    const { ledger, mirror } = seen
+    const { log, isLeader, leaderEpoch, highWatermark, lastStableOffset } = replica
+    mirror.update(log, watched.readAt, gone => checkCut(ledger, mirror, gone))
+    if (isLeader) {
+      const who: Life = { nodeId: watched.nodeId, life: watched.life }
+      if (checkOneLeader(ledger, who, leaderEpoch)) {
+        this.elections++
+        checkComplete(ledger, mirror, leaderEpoch)
+      }
+      checkHighWatermark(ledger, mirror.name, leaderEpoch, {
+        ...{ highWatermark, lastStableOffset, logEndOffset: log.logEndOffset }
+      })
+      commitUpTo(ledger, mirror, highWatermark, this.#o.history, this.#o.damaged())
+    }
+    checkPrefix(ledger, mirror, highWatermark)
+    seen.writtenEnd = log.writtenEndOffset
+    seen.logEnd = log.logEndOffset
+    seen.durableEnd = log.durableEndOffset
+    seen.highWatermark = highWatermark
+    seen.leaderEpoch = leaderEpoch
+    seen.isLeader = isLeader
+  }
+}
+
+function hasChanged(seen: Seen, { log, isLeader, leaderEpoch, highWatermark }: ReplicaView): boolean {
+  return (
+    seen.highWatermark !== highWatermark ||
+    seen.writtenEnd !== log.writtenEndOffset ||
+    seen.durableEnd !== log.durableEndOffset ||
+    seen.logEnd !== log.logEndOffset ||
+    seen.leaderEpoch !== leaderEpoch ||
+    seen.isLeader !== isLeader
+  )
+}

@@ -1,0 +1,110 @@
+// Does to a simulated world what faults ask for.
+import type { Arena, Death, LinkFault } from './arena.ts'
+import type { Dice } from './dice.ts'
+import { DATA_DIRECTORY, type SimNode } from './node.ts'
+import type { World } from './world.ts'
+
+const SLOWNESS = 100
+const SLOW_LINK_MS = 1500
+
+export class WorldArena implements Arena {
+  readonly #world: World
+  readonly #clientHosts: readonly string[]
+  readonly #dice: Dice
+
+  constructor(world: World, clientHosts: readonly string[]) {
+    this.#world = world
+    this.#clientHosts = clientHosts
+    this.#dice = world.dice.of('arena')
+  }
+
+  get nodeCount(): number {
+    return this.#world.nodes.length
+  }
+
+  isUp(index: number): boolean {
+    return this.#node(index).process !== null
+  }
+
+  isPaused(index: number): boolean {
+    return this.#node(index).process?.isPaused === true
+  }
+
+  kill(index: number, death: Death): void {
+    const node = this.#node(index)
+    if (death === 'kill') node.kill()
+    else if (death === 'crash') node.crash('mixed')
+    else node.powerOff('drop')
+  }
+
+  async start(index: number): Promise<boolean> {
+    return (await this.#node(index).start()) === 'up'
+  }
+
+  async stop(index: number): Promise<void> {
+    await this.#node(index).stop()
+  }
+
+  pause(index: number): void {
+    this.#node(index).pause()
+  }
+
+  resume(index: number): void {
+    this.#node(index).resume()
+  }
+
+  setLink(from: number, to: number, how: LinkFault, isOn: boolean): void {
+    const { network } = this.#world
+    for (const one of this.#hosts(from)) {
+      for (const other of this.#hosts(to)) {
+        if (how === 'slow') network.delay(one, other, isOn ? this.#dice.between(20, SLOW_LINK_MS) : 0)
+        else if (isOn) network.cut(one, other)
+        else network.heal(one, other)
+      }
+    }
+  }
+
+  reset(index: number): void {
+    const { network, nodes } = this.#world
+    const { host } = this.#node(index)
+    for (const other of [...nodes.map(each => each.host), ...this.#clientHosts]) {
+      if (other !== host) network.reset(host, other)
+    }
+  }
+
+  setDiskFull(index: number, isFull: boolean): void {
+    const { disk } = this.#node(index)
+    if (isFull) disk.fill(this.#dice.isOneIn(2) ? 0 : this.#dice.below(20_000))
+    else disk.makeRoom()
+  }
+
+  setDiskSlow(index: number, isSlow: boolean): void {
+    this.#node(index).disk.slowness = isSlow ? SLOWNESS : 1
+  }
+
+  failSyncs(index: number, isOn: boolean): void {
+    const { disk } = this.#node(index)
+    if (isOn) disk.inject({ operation: 'sync', path: this.#dice.pick(['.log', '', DATA_DIRECTORY]), code: 'EIO', times: 1 })
+    else disk.heal()
+  }
+
+  wipe(index: number): void {
+    this.#node(index).wipe()
+  }
+
+  flipBit(index: number): void {
+    this.#node(index).disk.flipBit(this.#dice.pick(['.log', '.log', '.log', 'index', 'checkpoint', '.snapshot']))
+  }
+
+  jumpClock(index: number, ms: number): void {
+    this.#node(index).jumpClock(ms)
+  }
+
+  #node(index: number): SimNode {
+    return this.#world.nodes[index] as SimNode
+  }
+
+  #hosts(index: number): readonly string[] {
+    return index < this.nodeCount ? [this.#node(index).host] : this.#clientHosts
+  }
+}
