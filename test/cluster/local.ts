@@ -1,0 +1,72 @@
+// A cluster of real broker processes for one test: ports of its own, a directory of its own, gone when the test is over.
+import { fileURLToPath } from 'node:url'
+import { Kafka, logLevel } from 'kafkajs'
+import type { Test } from 'tap'
+import { LocalCluster } from '../../clients/dev/cluster.ts'
+import { layOut, type NodeLayout } from '../../clients/dev/layout.ts'
+import { isFailure } from '../../protocol/failure.ts'
+import { UNHOOKED } from '../process/broker-process.ts'
+
+const CLI = fileURLToPath(new URL('../../broker/moldau.cjs', import.meta.url))
+const TRIES = 20
+
+export interface LocalOptions {
+  readonly directory: string
+  readonly brokers?: number
+  readonly set?: readonly string[]
+}
+
+export interface Local {
+  readonly cluster: LocalCluster
+  /** Log lines of each node, as JSON. */
+  readonly lines: Map<number, string[]>
+}
+
+/** Laid out and not started. */
+export async function local(t: Test, { directory, brokers = 3, set = [] }: LocalOptions): Promise<Local> {
+  return over(t, await layOutSomewhere(directory, brokers, set))
+}
+
+/** A cluster on nodes whose files are there already. */
+export function over(t: Test, nodes: readonly NodeLayout[]): Local {
+  const lines = new Map<number, string[]>(nodes.map(({ nodeId }) => [nodeId, []]))
+  const cluster = new LocalCluster({
+    nodes,
+    command: [...UNHOOKED, CLI],
+    onLine: (nodeId, line) => lines.get(nodeId)?.push(line)
+  })
+  t.teardown(() => cluster.kill())
+  return { cluster, lines }
+}
+
+/** Other tests take ports at the same time: whoever finds one taken looks elsewhere. */
+export async function layOutSomewhere(
+  directory: string,
+  brokers: number,
+  set: readonly string[]
+): Promise<NodeLayout[]> {
+  for (let attempt = 0; ; attempt++) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    try {
+      return await layOut({ directory, brokers, port, set })
+    } catch (error) {
+      if (attempt === TRIES || !isFailure(error, 'ERR_CONFIG')) throw error
+    }
+  }
+}
+
+export function kafkaOf(cluster: LocalCluster, clientId = 'test'): Kafka {
+  return new Kafka({
+    clientId,
+    brokers: cluster.bootstrap.split(','),
+    logLevel: logLevel.NOTHING,
+    connectionTimeout: 1000,
+    retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 60 }
+  })
+}
+
+/** Who leads what, as the first node says that answers. */
+export async function leaderOf(cluster: LocalCluster, topic: string, partition: number): Promise<number> {
+  const view = await cluster.view()
+  return view?.partitions.find(each => each.topic === topic && each.partition === partition)?.leaderId ?? -1
+}
