@@ -137,7 +137,9 @@ export class Injector {
       case 'torn-write':
         return this.#die(node, 'crash', ms)
       case 'power-loss-all':
-        await this.#everyNode((each, index) => this.#die(each, dice % 2 === 0 ? 'power-loss' : 'crash', ms + 300 * index))
+        await this.#everyNode((each, index) =>
+          this.#die(each, dice % 2 === 0 ? 'power-loss' : 'crash', ms + 300 * index)
+        )
         return
       case 'wipe':
         return this.#die(node, 'kill', ms, () => arena.wipe(node))

@@ -49,7 +49,8 @@ export class Mirror {
   /** Where the next row is looked for. */
   #segmentBase: Offset = -1
   #position = 0
-  #isOld = false
+  /** This life of the process was not looked at yet. */
+  isOld = true
 
   constructor(name: string, known: Rows, mayHaveGaps = false) {
     this.name = name
@@ -64,11 +65,11 @@ export class Mirror {
 
   /** A new life of the process: what it opens is read from the start. Until then the disk counts as it was. */
   reread(): void {
-    this.#isOld = true
+    this.isOld = true
   }
 
   #forget(): void {
-    this.#isOld = false
+    this.isOld = false
     this.rows.length = 0
     this.#places.length = 0
     this.verified = 0
@@ -78,7 +79,7 @@ export class Mirror {
 
   /** Takes over what was written, or thrown away, since the last look. */
   update(log: LogView, readAt: ReadAt, onCut: OnCut): void {
-    if (this.#isOld) this.#forget()
+    if (this.isOld) this.#forget()
     const { end } = this
     const mayHaveMore = log.writtenEndOffset > end
     if (mayHaveMore || log.logEndOffset < end) {

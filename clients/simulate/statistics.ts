@@ -114,3 +114,7 @@ function overlapsOf(s: Statistics, kind: FaultKind, kinds: readonly FaultKind[])
 function percent(part: number, whole: number): string {
   return `${((100 * part) / Math.max(1, whole)).toFixed(0)} %`
 }
+
+export function addUnderLoad(s: Statistics, now: { isBusy: boolean; hasAcks: boolean; ms: number }): void {
+  if (now.isBusy && now.hasAcks) s.underLoadMs += now.ms
+}

@@ -1,6 +1,6 @@
 // Looks at the brokers after every event and calls the checkers for what has changed. What it may use of a broker is
 // written down here: what it says of its partitions, and its disk.
-import type { LeaderEpoch, Offset } from '../../protocol/types.ts'
+import type { LeaderEpoch, Offset, TopicPartition } from '../../protocol/types.ts'
 import { commitUpTo } from './checkers/commits.ts'
 import { checkHighWatermark } from './checkers/high-watermark.ts'
 import { checkComplete, checkOneLeader } from './checkers/leaders.ts'
@@ -12,6 +12,7 @@ import type { LogView, Mirror, ReadAt } from './mirror.ts'
 
 /** What a broker says of one log that is replicated. */
 export interface ReplicaView {
+  readonly topicPartition: TopicPartition
   readonly isLeader: boolean
   readonly leaderEpoch: LeaderEpoch
   readonly highWatermark: Offset
@@ -21,10 +22,11 @@ export interface ReplicaView {
 
 /** One life of a broker, as far as it is there. */
 export interface Watched extends Life {
-  /** Name (`topic-partition`) and replica, of everything that is open. */
-  replicas(): Iterable<readonly [string, ReplicaView]>
+  /** Everything that is open. */
+  replicas(): Iterable<ReplicaView>
   /** The metadata that it holds for committed, and a number that changes with it. */
-  image(): { readonly image: ClusterImage; readonly version: number } | null
+  readonly image: ClusterImage | null
+  readonly imageVersion: number
   readonly readAt: ReadAt
 }
 
@@ -78,18 +80,19 @@ export class Watch {
       this.#lives.set(watched.nodeId, known)
       for (const ledger of this.ledgers.values()) ledger.mirrors.get(watched.nodeId)?.reread()
     }
-    for (const [name, replica] of watched.replicas()) {
+    for (const replica of watched.replicas()) {
       let seen = known.seen.get(replica)
       if (seen === undefined) {
-        seen = this.#firstSeen(name, watched.nodeId)
+        const { topic, partition } = replica.topicPartition
+        seen = this.#firstSeen(`${topic}-${partition}`, watched.nodeId)
         known.seen.set(replica, seen)
       }
       if (hasChanged(seen, replica)) this.#check(watched, seen, replica)
     }
-    const state = watched.image()
-    if (state === null || state.version === known.imageVersion) return
-    known.imageVersion = state.version
-    checkMembership(state.image)
+    const { image, imageVersion } = watched
+    if (image === null || imageVersion === known.imageVersion) return
+    known.imageVersion = imageVersion
+    checkMembership(image)
   }
 
   #firstSeen(name: string, nodeId: number): Seen {

@@ -84,7 +84,8 @@ export class WorldArena implements Arena {
 
   failSyncs(index: number, isOn: boolean): void {
     const { disk } = this.#node(index)
-    if (isOn) disk.inject({ operation: 'sync', path: this.#dice.pick(['.log', '', DATA_DIRECTORY]), code: 'EIO', times: 1 })
+    if (isOn)
+      disk.inject({ operation: 'sync', path: this.#dice.pick(['.log', '', DATA_DIRECTORY]), code: 'EIO', times: 1 })
     else disk.heal()
   }
 
