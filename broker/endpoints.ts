@@ -1,6 +1,8 @@
 // Which address a client is told for a broker: that of the listener it came in on. A single broker whose listener
 // names no host answers with the local address of the client's own connection, so that it is right from everywhere;
 // in a cluster every node gives every broker's registered address, the same from all nodes.
+import type { BrokerId } from '../protocol/types.ts'
+import { isDirectoryOnline, type Partition } from '../replication/metadata/partition.ts'
 import { isEveryAddress } from './config/endpoints.ts'
 import type { RequestContext } from './handlers/handler.ts'
 import type { Services } from './services.ts'
@@ -35,6 +37,21 @@ export function liveEndpoints(
   services: Services
 ): NodeEndpoint[] {
   return [...services.metadata.image.brokers.keys()].flatMap(id => endpointOf(id, context, services) ?? [])
+}
+
+/** Replicas that are of no use to who came in on that listener: dead, not behind it, or with their directory offline. */
+export function offlineReplicas(
+  partition: Partition,
+  { listenerName }: Pick<RequestContext, 'listenerName'>,
+  { metadata }: Pick<Services, 'metadata'>
+): BrokerId[] {
+  const { brokers } = metadata.image
+  return partition.replicas.filter(id => {
+    const broker = brokers.get(id)
+    if (broker === undefined || broker.fenced) return true
+    const isListening = broker.endPoints.some(each => each.name === listenerName)
+    return !isListening || !isDirectoryOnline(partition, id, broker.logDirs)
+  })
 }
 
 /** Every controller that can be reached through the controllers' listener of the connection. */

@@ -90,6 +90,10 @@ function checkChange(topic: Topic, before: Partition, now: Partition, joining: r
   const dropsReplicas = before.replicas.some(id => !now.replicas.includes(id))
   const bump = isNewLeader || dropsReplicas ? 1 : 0
   assert.equal(now.leaderEpoch, before.leaderEpoch + bump, 'a leader epoch for a new leader or fewer replicas only')
+  const stays = before.replicas.filter(id => !before.removingReplicas.includes(id))
+  if (before.removingReplicas.length > 0 && `${now.replicas}` === `${stays}`) {
+    assert.ok(now.isr.length === stays.length, `${topic.name}: a move ended before all were in sync`)
+  }
   if (now.leader < 0 || !isNewLeader || now.leaderRecoveryState === 1) return
   const wasComplete = [...before.isr, ...before.elr, ...joining].includes(now.leader)
   assert.ok(wasComplete, `${topic.name}: ${now.leader} was elected without being in sync or eligible`)
