@@ -27,6 +27,7 @@ import { Partitions } from './partitions.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { Registration } from './registration.ts'
 import type { Services } from './services.ts'
+import { Stalls } from './stalls.ts'
 import { openCatalog } from './storage-setup.ts'
 
 export interface BrokerOptions {
@@ -152,14 +153,17 @@ async function startBehind(parts: Parts, bound: readonly BoundListener[]): Promi
 }
 
 async function assemble(parts: Parts, catalog: Catalog, bound: readonly BoundListener[]): Promise<Running> {
-  const { config, clock, random, log, files } = parts
+  const { config, clock, random, log, files, network, onFatal } = parts
   const { nodeId } = config
+  const stalls = new Stalls(clock)
+  stalls.start()
   const clusterId = catalog.clusterId ?? ''
   const incarnationId = random.uuid()
   const settled = (): Promise<void> => partitions.settled()
   const controllerEndPoints = endpointsFor(bound.filter(each => each.isController))
   const controller = await openController({
-    ...{ catalog, files, nodeId, config, clock, random, logger: log, incarnationId, controllerEndPoints, settled }
+    ...{ catalog, files, nodeId, config, clock, random, logger: log, incarnationId, controllerEndPoints, settled },
+    ...{ network, stalls, onFatal }
   })
   const { metadata } = controller
   followDynamicConfig(config, metadata, log)

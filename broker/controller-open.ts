@@ -1,9 +1,10 @@
 // Puts the controller together: the metadata log out of the catalog, its settings, the controller around it.
 import path from 'node:path'
+import type { MoldauError } from '../protocol/failure.ts'
 import type { BrokerId, TopicPartition, Uuid } from '../protocol/types.ts'
 import type { Endpoint } from '../replication/controller/activation.ts'
 import { initialFeatureRecords } from '../replication/controller/features.ts'
-import { METADATA_TOPIC } from '../replication/controller/topic-names.ts'
+import { METADATA_TOPIC, METADATA_TOPIC_ID } from '../replication/controller/topic-names.ts'
 import { snapshotBatches } from '../replication/metadata/batches.ts'
 import type { Catalog } from '../storage/catalog.ts'
 import type { Files } from '../storage/files.ts'
@@ -14,17 +15,22 @@ import type { BrokerConfig } from './config.ts'
 import { Controller } from './controller.ts'
 import type { Logger } from './log.ts'
 import { MetadataLog } from './metadata-log.ts'
+import type { Address, Network } from './net/network.ts'
+import { probe } from './peers.ts'
+import type { Stalls } from './stalls.ts'
 
 const METADATA_PARTITION: TopicPartition = { topic: METADATA_TOPIC, partition: 0 }
-/** Uuid.METADATA_TOPIC_ID: the 128-bit number 1. */
-const METADATA_TOPIC_ID: Uuid = 'AAAAAAAAAAAAAAAAAAAAAQ'
+/** A live broker accepts at once. */
+const PROBE_MS = 500
 
 export interface ControllerParts {
   readonly catalog: Catalog
   readonly files: Files
+  readonly network: Network
   readonly nodeId: BrokerId
   readonly config: BrokerConfig
   readonly clock: Clock
+  readonly stalls: Stalls
   readonly random: Random
   readonly logger: Logger
   readonly incarnationId: Uuid
@@ -32,27 +38,44 @@ export interface ControllerParts {
   readonly controllerEndPoints: readonly Endpoint[]
   /** Resolves when this broker has done what committed metadata asked of it so far. */
   readonly settled: () => Promise<void>
+  /** This node cannot go on: one clear reason. */
+  readonly onFatal: (reason: MoldauError) => void
 }
 
 /** Loads the metadata. Listeners of `controller.metadata` should be there before `controller.start()`. */
 export async function openController(parts: ControllerParts): Promise<Controller> {
-  const { catalog, files, nodeId, config, clock, random, logger } = parts
+  const { catalog, network, nodeId, config, clock, stalls, random, logger } = parts
+  const metadataLog = await openMetadataLog(parts)
+  const { incarnationId, controllerEndPoints, settled } = parts
+  const self = { nodeId, incarnationId, controllerEndPoints }
+  const newClusterId = (): Uuid => catalog.clusterId ?? config.get('moldau.cluster.id') ?? random.uuid()
+  const probeThere = (address: Address) => probe(network, clock, address, PROBE_MS)
+  return new Controller({
+    ...{ metadataLog, nodeId, config, clock, stalls, random, logger, self, newClusterId, settled, probe: probeThere }
+  })
+}
+
+async function openMetadataLog(parts: ControllerParts): Promise<MetadataLog> {
+  const { catalog, files, network, nodeId, config, clock, stalls, random, logger, onFatal } = parts
   const log = await catalog.getOrCreate(METADATA_PARTITION, METADATA_TOPIC_ID, metadataLogConfig(config))
-  const metadataLog = await MetadataLog.open({
-    log,
-    files,
-    nodeId,
-    voters: [nodeId],
+  return await MetadataLog.open({
+    ...{ log, files, network, nodeId, clock, stalls, random, logger, onFatal },
+    voters: config.voters.length > 0 ? config.voters : [{ nodeId, host: '', port: 0 }],
+    isFormatted: catalog.clusterId !== null,
     bootstrapCheckpoint: path.join(catalog.directory, BOOTSTRAP_CHECKPOINT),
-    clock,
-    logger,
+    timeouts: {
+      electionMs: config.get('controller.quorum.election.timeout.ms'),
+      fetchMs: config.get('controller.quorum.fetch.timeout.ms'),
+      backoffMaxMs: config.get('controller.quorum.election.backoff.max.ms')
+    },
+    requestTimeoutMs: () => config.get('controller.quorum.request.timeout.ms'),
+    fetchMaxBytes: () => config.get('controller.quorum.fetch.max.bytes'),
+    snapshotMaxBytes: () => config.get('controller.quorum.fetch.snapshot.max.bytes'),
+    clusterId: () => catalog.clusterId,
+    adoptClusterId: clusterId => catalog.adoptClusterId(clusterId),
     snapshotBytesMax: () => config.get('metadata.log.max.record.bytes.between.snapshots'),
     snapshotIntervalMs: () => config.get('metadata.log.max.snapshot.interval.ms') || Number.POSITIVE_INFINITY
   })
-  const { incarnationId, controllerEndPoints, settled } = parts
-  const self = { nodeId, incarnationId, controllerEndPoints }
-  const clusterId = catalog.clusterId ?? ''
-  return new Controller({ metadataLog, clusterId, nodeId, config, clock, random, logger, self, settled })
 }
 
 /** The bytes of bootstrap.checkpoint for a directory that is formatted now. */

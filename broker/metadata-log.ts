@@ -1,45 +1,66 @@
-// The metadata log of this node: loaded at start (snapshot, then log), led as the quorum decides, appended to by the
-// controller's machine, and cut short behind snapshots. Performs the effects of replication/quorum/quorum.ts. What must
-// hold: an epoch is on the disk before anything is done in it; nothing is committed before it is synced here.
-import path from 'node:path'
-import { formatQuorumState, parseQuorumState, type QuorumState } from '../protocol/cluster/quorum-state.ts'
-import { isFailure, MoldauError } from '../protocol/failure.ts'
-import { type BrokerId, type LeaderEpoch, type Offset, type Uuid, ZERO_UUID } from '../protocol/types.ts'
+// The metadata log of this node, and this node in its quorum: loaded at start (snapshot, then log), led or followed as the
+// quorum decides, cut short behind snapshots. What must hold: nothing is seen in the cache before it is committed; an
+// epoch is on the disk before anything is done in it; nothing counts as this node's before it is synced here.
+import { MoldauError } from '../protocol/failure.ts'
+import type { fetch } from '../protocol/messages/fetch.ts'
+import type { RequestOf, ResponseDraft } from '../protocol/schema.ts'
+import type { BrokerId, LeaderEpoch, Offset, TimestampMs, Uuid } from '../protocol/types.ts'
 import { checkFeatures } from '../replication/controller/features.ts'
-import {
-  leaderChangeBatch,
-  type MetadataBatch,
-  metadataBatch,
-  metadataBatches,
-  snapshotRecords
-} from '../replication/metadata/batches.ts'
-import { MetadataDelta } from '../replication/metadata/delta.ts'
+import { leaderChangeBatch, metadataBatch, type SnapshotId, snapshotRecords } from '../replication/metadata/batches.ts'
+import { ResourceType } from '../replication/metadata/delta.ts'
 import { MetadataImage } from '../replication/metadata/image.ts'
 import type { MetadataRecord } from '../replication/metadata/records.ts'
-import { createQuorum, type Effect, type Input, type Quorum, step } from '../replication/quorum/quorum.ts'
+import type { QuorumTimeouts, StoredVote } from '../replication/quorum/state.ts'
 import type { Files } from '../storage/files.ts'
 import type { Log } from '../storage/log.ts'
-import type { Clock } from './clock.ts'
+import type { Clock, Random } from './clock.ts'
+import type { VoterAddress } from './config.ts'
 import type { Logger } from './log.ts'
 import type { MachineLog } from './machine.ts'
-import { MetadataCache } from './metadata-cache.ts'
+import type { MetadataCache } from './metadata-cache.ts'
 import { MetadataSnapshots } from './metadata-snapshots.ts'
+import type { Address, Network } from './net/network.ts'
+import { describeReplicas, type ReplicaView } from './quorum/describe.ts'
+import { KnownOffsets } from './quorum/known-offsets.ts'
+import { type LoadedMetadata, loadMetadata } from './quorum/load.ts'
+import { Participant } from './quorum/participant.ts'
+import { QuorumLog } from './quorum/quorum-log.ts'
+import { SnapshotSchedule } from './quorum/snapshot-schedule.ts'
+import { readQuorumState } from './quorum/state-file.ts'
+import type { UncommittedBatches } from './quorum/uncommitted.ts'
+import type { Stalls } from './stalls.ts'
 
-const QUORUM_STATE = 'quorum-state'
-const READ_BYTES = 1 << 20
+/** The committed setting of all brokers that names the cluster. */
+export const CLUSTER_ID_SETTING = 'moldau.cluster.id'
 
 export interface MetadataLogOptions {
   /** `__cluster_metadata-0`, always under group commit, its syncs before those of others. */
   readonly log: Log
   readonly files: Files
   readonly nodeId: BrokerId
-  readonly voters: readonly BrokerId[]
+  /** Every voter with the address of its controller; this node at least. */
+  readonly voters: readonly VoterAddress[]
+  /** The directory says whose it is (meta.properties): an operator, or this node in an earlier life, vouches for it. */
+  readonly isFormatted: boolean
   /** Where bootstrap.checkpoint lies: the first records of a new cluster. */
   readonly bootstrapCheckpoint: string
+  readonly timeouts: QuorumTimeouts
+  readonly requestTimeoutMs: () => number
+  readonly fetchMaxBytes: () => number
+  readonly snapshotMaxBytes: () => number
+  /** What the directory says now; null while it says nothing. */
+  readonly clusterId: () => Uuid | null
+  /** Writes it down, durably. Rejects where the directory is of another cluster. */
+  readonly adoptClusterId: (clusterId: Uuid) => Promise<void>
+  readonly network: Network
   readonly clock: Clock
+  readonly stalls: Stalls
+  readonly random: Random
   readonly logger: Logger
   readonly snapshotBytesMax: () => number
   readonly snapshotIntervalMs: () => number
+  /** This node cannot go on; one clear reason. */
+  readonly onFatal: (reason: MoldauError) => void
 }
 
 /** Whom the log tells what this node is in the quorum: its controller. Called synchronously. */
@@ -52,62 +73,65 @@ export interface QuorumListener {
   committed(): void
 }
 
+const NOBODY: QuorumListener = { lead() {}, resign() {}, committed() {} }
+
 export class MetadataLog implements MachineLog<MetadataRecord> {
   readonly cache: MetadataCache
   readonly #o: MetadataLogOptions
-  readonly #quorum: Quorum
-  readonly #snapshots: MetadataSnapshots
-  #onCommitted: () => void = () => {}
-  #bytesSinceSnapshot = 0
-  #lastSnapshotMs: number
-  #snapshotEndOffset: Offset
-  #isSnapshotting = false
-  #lastAppendMs = 0
+  readonly #log: QuorumLog
+  readonly #uncommitted: UncommittedBatches
+  readonly #participant: Participant
+  readonly #snapshots: SnapshotSchedule
+  readonly #known: KnownOffsets
+  readonly #leaderListeners = new Set<() => void>()
+  #caughtUpWaiters: { resolve: () => void; reject: (error: MoldauError) => void }[] = []
+  #on: QuorumListener = NOBODY
+  /** Where the own epoch begins, until the controller has been told of it. */
+  #leadsFrom: Offset | null = null
+  #isLeading = false
+  /** The cache has reached what was committed when this life first heard of it. */
+  #isInTime = false
+  #adopting: Uuid | null = null
+  #ended: MoldauError | null = null
 
-  /** Loads everything that the log holds. Nothing of it is published before this node leads. */
+  /** Loads everything that the disk has. Nothing of it is published before the quorum says that it is committed. */
   static async open(o: MetadataLogOptions): Promise<MetadataLog> {
     const snapshots = new MetadataSnapshots(o.files, o.log.directory, o.logger)
-    const snapshot = await snapshots.newest(o.log.logStartOffset)
-    const image = new MetadataImage()
-    const delta = new MetadataDelta()
-    for (const record of snapshot?.records ?? []) image.apply(record, delta)
-    checkFeatures(image)
-    const from = Math.max(snapshot?.endOffset ?? 0, o.log.logStartOffset)
-    if (from > o.log.logEndOffset) {
-      throw new MoldauError(
-        'ERR_LOG_CORRUPT',
-        `${o.log.directory}: a snapshot covers the metadata up to offset ${from}, but the log ends at ${o.log.logEndOffset}`
-      )
-    }
-    let bytes = 0
-    for await (const batch of batchesFrom(o.log, from)) {
-      bytes += batch.sizeInBytes
-      for (const record of batch.records) image.apply(record, delta)
-    }
-    checkFeatures(image)
-    const voters = o.voters.map(id => ({ id, directoryId: ZERO_UUID }))
-    const quorum = createQuorum(o.nodeId, voters, await storedState(o))
-    // The log may know a later epoch than a lost quorum-state file: never lead twice in one.
-    quorum.epoch = Math.max(quorum.epoch, o.log.epochs.latest?.epoch ?? 0)
-    const cache = new MetadataCache(image, o.log.logEndOffset, delta)
-    return new MetadataLog(o, cache, quorum, snapshots, from, bytes)
+    const loaded = await loadMetadata(o.log, snapshots, o.voters.length === 1)
+    const voters = o.voters.map(voter => voter.nodeId)
+    const stored = await readQuorumState(o.files, o.log.directory, voters)
+    return new MetadataLog(o, new QuorumLog(o.log, snapshots), loaded, stored)
   }
 
-  private constructor(
-    o: MetadataLogOptions,
-    cache: MetadataCache,
-    quorum: Quorum,
-    snapshots: MetadataSnapshots,
-    snapshotEndOffset: Offset,
-    bytesSinceSnapshot: number
-  ) {
+  private constructor(o: MetadataLogOptions, log: QuorumLog, loaded: LoadedMetadata, stored: StoredVote | null) {
+    const { cache, uncommitted } = loaded
     this.#o = o
+    this.#log = log
     this.cache = cache
-    this.#quorum = quorum
-    this.#snapshots = snapshots
-    this.#snapshotEndOffset = snapshotEndOffset
-    this.#bytesSinceSnapshot = bytesSinceSnapshot
-    this.#lastSnapshotMs = o.clock.monotonicMs()
+    this.#uncommitted = uncommitted
+    this.#snapshots = new SnapshotSchedule({ ...o, ...loaded, log, highWatermark: () => this.highWatermark })
+    this.#participant = new Participant({
+      ...{ ...o, log, stored, clusterId: () => this.clusterId },
+      part: {
+        lead: (epoch, grantingVoters) => this.#lead(epoch, grantingVoters),
+        resigned: () => this.#resigned(),
+        committed: upto => this.#commit(upto),
+        viewChanged: () => {
+          for (const listener of [...this.#leaderListeners]) listener()
+        },
+        settled: () => this.#settled()
+      },
+      follower: {
+        committedEnd: () => cache.endOffset,
+        onFetched: batches => {
+          for (const batch of batches) uncommitted.push(batch)
+        },
+        onTruncated: logEndOffset => uncommitted.truncateTo(logEndOffset),
+        install: (snapshot, id) => this.#install(snapshot, id)
+      },
+      onFailure: error => this.#failed(error)
+    })
+    this.#known = new KnownOffsets(this.#participant.quorum, o.clock)
   }
 
   get logStartOffset(): Offset {
@@ -120,95 +144,110 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
 
   /** -1 until this life knows one. */
   get highWatermark(): Offset {
-    return this.#quorum.highWatermark
+    return this.#participant.quorum.highWatermark
   }
 
   get leaderEpoch(): LeaderEpoch {
-    return this.#quorum.epoch
+    return this.#participant.view.epoch
   }
 
-  /** -1: nobody leads. */
+  /** -1: nobody leads, as far as this node knows. */
   get leaderId(): BrokerId {
-    return this.#quorum.leaderId
+    return this.#participant.view.leaderId
   }
 
   get isLeader(): boolean {
-    return this.#quorum.role.kind === 'leader'
+    return this.#isLeading
   }
 
   get voters(): readonly BrokerId[] {
-    return this.#quorum.voters.map(voter => voter.id)
-  }
-
-  /** When the own log got its last record: the own replica's "last caught up" in DescribeQuorum. */
-  get lastAppendMs(): number {
-    return this.#lastAppendMs
-  }
-
-  /** Takes part in the quorum. When it resolves with this node as the leader, appends may follow in the same turn. */
-  async start(on: QuorumListener | (() => void)): Promise<void> {
-    const onCommitted = typeof on === 'function' ? on : () => on.committed()
-    this.#onCommitted = onCommitted
-    this.#o.log.onSynced(syncedEndOffset => this.#step({ kind: 'synced', syncedEndOffset }))
-    const [store] = step(this.#quorum, { kind: 'started', logEndOffset: this.logEndOffset })
-    if (store?.kind !== 'store') return
-    await this.#store(store)
-    this.#step({ kind: 'stored', epoch: store.epoch, logEndOffset: this.logEndOffset })
-  }
-
-  /** As the leader only. One atomic batch. */
-  append(records: readonly MetadataRecord[]): Offset {
-    if (!this.isLeader) throw new MoldauError('ERR_NOT_LEADER', 'this node does not lead the metadata quorum')
-    const batch = metadataBatch(records, this.leaderEpoch, this.#o.clock.nowMs())
-    this.#append(batch)
-    return this.logEndOffset
+    return this.#participant.quorum.voters
   }
 
   /** The cluster's id: of meta.properties, or as committed; null while nobody knows one. */
   get clusterId(): Uuid | null {
-    throw new Error('not there yet')
+    return this.#o.clusterId() ?? this.cache.image.configs(ResourceType.BROKER, '').get(CLUSTER_ID_SETTING) ?? null
   }
 
   /** True once the cache has reached a leader's high watermark as told in this life, the cluster id is known, and this
    *  directory says so durably. */
   get isCaughtUp(): boolean {
-    throw new Error('not there yet')
+    return this.#isInTime && this.#o.clusterId() !== null
   }
 
   /** Resolves when `isCaughtUp`; rejects (ERR_WRONG_DIRECTORY, ERR_CLOSED) when that will not be. */
   whenCaughtUp(): Promise<void> {
-    throw new Error('not there yet')
+    if (this.#ended) return Promise.reject(this.#ended)
+    if (this.isCaughtUp) return Promise.resolve()
+    return new Promise((resolve, reject) => this.#caughtUpWaiters.push({ resolve, reject }))
   }
 
   /** Called after each change of leaderId or leaderEpoch. Gives the way to unsubscribe. */
-  onLeaderChange(_listener: () => void): () => void {
-    throw new Error('not there yet')
+  onLeaderChange(listener: () => void): () => void {
+    this.#leaderListeners.add(listener)
+    return () => this.#leaderListeners.delete(listener)
   }
 
   /** Where that voter's controller listens, by controller.quorum.voters; null: no voter. */
-  controllerAddress(_nodeId: BrokerId): { readonly host: string; readonly port: number } | null {
-    throw new Error('not there yet')
+  controllerAddress(nodeId: BrokerId): Address | null {
+    return this.#participant.peers.addressOf(nodeId)
+  }
+
+  /** Takes part in the quorum; resolves when it does. A sole voter leads then. */
+  async start(on: QuorumListener): Promise<void> {
+    this.#on = on
+    this.#snapshots.start()
+    await this.#participant.start()
+    if (this.#ended) throw this.#ended
+  }
+
+  /** As the leader only. One atomic batch. */
+  append(records: readonly MetadataRecord[]): Offset {
+    if (!this.#isLeading) throw new MoldauError('ERR_NOT_LEADER', 'this node does not lead the metadata quorum')
+    const nowMs = this.#o.clock.nowMs()
+    this.#append(metadataBatch(records, this.leaderEpoch, nowMs), records, nowMs)
+    return this.logEndOffset
   }
 
   /** As the leader: resolves when every replica that fetched within the last second knows the high watermark to be at
    *  or above `endOffset`, or when the time is up, or when this node leads no more. */
-  whenKnown(_endOffset: Offset, _limitMs: number): Promise<void> {
-    throw new Error('not there yet')
+  whenKnown(endOffset: Offset, limitMs: number): Promise<void> {
+    return this.#known.when(endOffset, limitMs)
   }
 
   /** Graceful: hands the leadership over (EndQuorumEpoch), then takes no part any more. Resolves within a second. */
-  handOver(): Promise<void> {
-    throw new Error('not there yet')
+  async handOver(): Promise<void> {
+    if (this.#ended) return
+    await this.#participant.handOver()
+    this.stop()
   }
 
   /** At once: takes no part any more. The listener's resign() was called if this node led. */
   stop(): void {
-    throw new Error('not there yet')
+    this.#end(new MoldauError('ERR_CLOSED', 'this node takes no part in the metadata quorum any more'))
   }
 
-  /** Leads no more: the log failed, or the node stops. */
-  resign(): void {
-    this.#step({ kind: 'resigned' })
+  // Requests of other nodes.
+
+  get answers() {
+    return this.#participant.answers
+  }
+
+  serveFetch(request: RequestOf<typeof fetch>, signal: AbortSignal): Promise<ResponseDraft<typeof fetch>> {
+    const reply = this.#participant.server.fetch(request, signal)
+    this.#known.look()
+    return reply
+  }
+
+  get server() {
+    return this.#participant.server
+  }
+
+  /** Voters and others who fetch, as the leader knows them; null where this node does not lead. */
+  describe(): { readonly currentVoters: ReplicaView[]; readonly observers: ReplicaView[] } | null {
+    return this.#participant.view.isLeader
+      ? describeReplicas(this.#participant.quorum, this.logEndOffset, this.#o.clock)
+      : null
   }
 
   /** The records of bootstrap.checkpoint; none where the file is missing. */
@@ -223,125 +262,120 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
   }
 
   /** Writes a snapshot where enough has been committed since the last one, or enough time has passed. */
-  async maybeSnapshot(): Promise<void> {
-    const { clock, snapshotBytesMax, snapshotIntervalMs } = this.#o
-    const endOffset = this.cache.endOffset
-    if (this.#isSnapshotting || !this.isLeader || endOffset <= this.#snapshotEndOffset) return
-    const isDue = clock.monotonicMs() - this.#lastSnapshotMs >= snapshotIntervalMs()
-    if (!isDue && this.#bytesSinceSnapshot < snapshotBytesMax()) return
-    this.#isSnapshotting = true
-    try {
-      await this.#snapshot(endOffset)
-    } finally {
-      this.#isSnapshotting = false
-    }
+  maybeSnapshot(): Promise<void> {
+    return this.#snapshots.maybe()
   }
 
-  async #snapshot(endOffset: Offset): Promise<void> {
-    const { clock, log, logger } = this.#o
-    const began = clock.monotonicMs()
-    const id = { endOffset, epoch: log.epochs.epochForOffset(endOffset - 1) ?? this.leaderEpoch }
-    const image = this.cache.image.copy()
-    this.#bytesSinceSnapshot = 0
-    this.#lastSnapshotMs = began
-    this.#snapshotEndOffset = endOffset
-    const needed = await this.#snapshots.write(image, id, this.#lastAppendMs || clock.nowMs(), clock)
-    if (needed > log.logStartOffset) {
-      log.advanceLogStartOffset(needed)
-      log.deleteOldSegments(this.highWatermark, clock.nowMs())
-    }
-    logger.info({ ...id, ms: Math.round(clock.monotonicMs() - began) }, 'metadata-snapshot-written')
+  #lead(epoch: LeaderEpoch, grantingVoters: readonly BrokerId[]): void {
+    const nowMs = this.#o.clock.nowMs()
+    const { nodeId } = this.#o
+    this.#leadsFrom = this.logEndOffset
+    this.#append(leaderChangeBatch({ leaderId: nodeId, voters: this.voters, grantingVoters }, epoch, nowMs), [], nowMs)
+    this.#maybeTellLead()
   }
 
-  #step(input: Input): void {
-    for (const effect of step(this.#quorum, input)) this.#perform(effect)
+  /** Not before the cache has all that came before this epoch: a decision on less could undo what was promised. */
+  #maybeTellLead(): void {
+    if (this.#leadsFrom === null || this.cache.endOffset < this.#leadsFrom) return
+    this.#leadsFrom = null
+    this.#isLeading = true
+    this.#on.lead()
   }
 
-  #perform(effect: Effect): void {
-    const { clock, logger } = this.#o
-    switch (effect.kind) {
-      case 'lead': {
-        const { epoch, grantingVoters } = effect
-        logger.info({ epoch }, 'metadata-quorum-leader')
-        const leaderId = this.#quorum.nodeId
-        this.#append(leaderChangeBatch({ leaderId, voters: this.voters, grantingVoters }, epoch, clock.nowMs()))
-        return
-      }
-      case 'advance-high-watermark':
-        this.#onCommitted()
-        return
-      case 'store':
-        // Only 'started' stores, and it waits for it; elections among several voters will park their input likewise.
-        throw new MoldauError('ERR_NOT_LEADER', `epoch ${effect.epoch} must be stored before it is used`)
-      default:
-        effect satisfies never
-    }
+  #resigned(): void {
+    this.#leadsFrom = null
+    this.#known.look()
+    if (!this.#isLeading) return
+    this.#isLeading = false
+    this.#on.resign()
   }
 
-  async #store({ epoch, leaderId, votedId }: Effect & { kind: 'store' }): Promise<void> {
-    const { files, log } = this.#o
-    const state = { version: 0, leaderId, leaderEpoch: epoch, votedId, votedDirectoryId: ZERO_UUID } as const
-    const text = formatQuorumState({ ...state, currentVoters: this.voters })
-    await files.writeFileAtomically(path.join(log.directory, QUORUM_STATE), Buffer.from(text), true)
-  }
-
-  #append(batch: Buffer): void {
-    const { clock, log } = this.#o
-    const nowMs = clock.nowMs()
+  #append(batch: Buffer, records: readonly MetadataRecord[], nowMs: TimestampMs): void {
+    const { log } = this.#o
     const result = log.appendAsLeader(batch, { leaderEpoch: this.leaderEpoch, origin: 'quorum', nowMs })
     if (result.kind !== 'appended') {
       const why = result.kind === 'refused' ? result.errorMessage : result.kind
       throw new MoldauError('ERR_STORAGE', `the metadata log took no records: ${why}`)
     }
-    this.#bytesSinceSnapshot += batch.length
-    this.#lastAppendMs = nowMs
+    const endOffset = log.logEndOffset
+    this.#uncommitted.push({ endOffset, maxTimestamp: nowMs, sizeInBytes: batch.length, records })
+    this.#participant.runner.take({ kind: 'appended', ...this.#log.end })
   }
-}
 
-/** Null at the first start of all. Other voters than configured are another quorum: two leaders could be elected. */
-async function storedState({ files, log, voters }: MetadataLogOptions): Promise<QuorumState | null> {
-  const file = path.join(log.directory, QUORUM_STATE)
-  const bytes = await files.readFile(file)
-  if (bytes === null) return null
-  const state = quorumStateIn(file, bytes.toString('utf8'))
-  const known = new Set(state.currentVoters)
-  if (state.version !== 0 || known.size !== voters.length || !voters.every(id => known.has(id))) {
-    const who = state.version === 0 ? `the voters [${state.currentVoters}]` : 'voters that change at run time'
-    throw new MoldauError('ERR_WRONG_DIRECTORY', `${file}: it names ${who}, this node is configured with [${voters}]`)
+  #commit(upto: Offset): void {
+    const batches = this.#uncommitted.take(upto)
+    const records = batches.flatMap(batch => batch.records)
+    const endOffset = Math.max(this.cache.endOffset, batches.at(-1)?.endOffset ?? upto)
+    this.cache.commit(records, endOffset)
+    if (records.some(record => record.type === 'FeatureLevelRecord')) checkFeatures(this.cache.image)
+    this.#snapshots.committed(batches)
+    this.#maybeTellLead()
+    if (this.#isLeading) this.#on.committed()
   }
-  return state
-}
 
-function quorumStateIn(file: string, text: string): QuorumState {
-  try {
-    return parseQuorumState(text)
-  } catch (error) {
-    if (!isFailure(error)) throw error
-    throw new MoldauError(error.code, `${file}: ${error.message}`, { cause: error })
+  #settled(): void {
+    const { isFresh, role } = this.#participant.quorum
+    const told = role.kind === 'leader' ? role.highWatermark : role.kind === 'follower' ? role.leaderHighWatermark : -1
+    if (told >= 0 && this.cache.endOffset >= told) this.#isInTime = true
+    // Only a node whose vote counts is a member of the cluster by its directory.
+    if (!isFresh) this.#maybeAdopt()
+    this.#maybeTellCaughtUp()
   }
-}
 
-async function* batchesFrom(log: Log, from: Offset): AsyncGenerator<MetadataBatch> {
-  let at = from
-  while (at < log.logEndOffset) {
-    const read = await log.read(at, { maxBytes: READ_BYTES, upto: log.logEndOffset, minOneMessage: true })
-    if (read.endOffset <= at) {
-      throw new MoldauError('ERR_LOG_CORRUPT', `${log.directory}: nothing can be read at offset ${at}`)
+  /** Called while nothing else of the quorum is under way. */
+  async #install(bytes: Uint8Array, id: SnapshotId): Promise<void> {
+    const image = new MetadataImage()
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    for (const record of snapshotRecords(buffer, `${id.endOffset}-${id.epoch}`)) image.apply(record)
+    checkFeatures(image)
+    if (id.endOffset < this.cache.endOffset) {
+      throw new MoldauError(
+        'ERR_LOG_CORRUPT',
+        `the leader's snapshot ends at ${id.endOffset}, below what was committed`
+      )
     }
-    for (const bytes of read.records) {
-      // The first batch may begin below the offset that a snapshot reaches to: it was counted there.
-      for (const batch of soundBatches(log, bytes)) if (batch.endOffset > at) yield batch
-    }
-    at = read.endOffset
+    await this.#snapshots.idle()
+    await this.#log.snapshots.keep(id, bytes)
+    await this.#log.log.truncateFullyAndStartAt(id.endOffset)
+    await this.#log.snapshots.dropOlder()
+    this.#uncommitted.clear()
+    this.cache.replace(image, id.endOffset)
+    this.#snapshots.installed(id.endOffset)
   }
-}
 
-/** A clean start reads the metadata log without having walked it. */
-function* soundBatches(log: Log, bytes: Buffer): Generator<MetadataBatch> {
-  try {
-    yield* metadataBatches(bytes)
-  } catch (error) {
-    if (!isFailure(error, 'ERR_CORRUPT_BATCH')) throw error
-    throw new MoldauError('ERR_LOG_CORRUPT', `${log.directory}: ${error.message}`, { cause: error })
+  #maybeAdopt(): void {
+    const committed = this.cache.image.configs(ResourceType.BROKER, '').get(CLUSTER_ID_SETTING)
+    if (committed === undefined || this.#adopting === committed) return
+    this.#adopting = committed
+    this.#o.adoptClusterId(committed).then(
+      () => this.#maybeTellCaughtUp(),
+      error => this.#failed(error)
+    )
+  }
+
+  #maybeTellCaughtUp(): void {
+    if (!this.isCaughtUp) return
+    for (const { resolve } of this.#caughtUpWaiters.splice(0)) resolve()
+  }
+
+  #failed(error: unknown): void {
+    if (this.#ended) return
+    const reason =
+      error instanceof MoldauError
+        ? error
+        : new MoldauError('ERR_CLOSED', `metadata quorum: ${error}`, { cause: error })
+    this.#o.logger.error({ err: error }, 'metadata-quorum-failed')
+    this.#end(reason)
+    this.#o.onFatal(reason)
+  }
+
+  #end(reason: MoldauError): void {
+    if (this.#ended) return
+    this.#ended = reason
+    this.#participant.stop()
+    this.#resigned()
+    this.#snapshots.stop()
+    this.#known.look()
+    for (const { reject } of this.#caughtUpWaiters.splice(0)) reject(reason)
   }
 }

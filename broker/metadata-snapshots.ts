@@ -25,6 +25,8 @@ export class MetadataSnapshots {
   readonly #files: Files
   readonly #directory: string
   readonly #log: Logger
+  /** Whole as far as is known; the newest first. */
+  #ids: readonly SnapshotId[] = []
 
   constructor(files: Files, directory: string, log: Logger) {
     this.#files = files
@@ -34,7 +36,8 @@ export class MetadataSnapshots {
 
   /** The newest whole snapshot; null if there is none. A damaged one is passed over where the log still covers it. */
   async newest(logStartOffset: Offset): Promise<LoadedSnapshot | null> {
-    for (const id of await this.#list()) {
+    this.#ids = await this.#list()
+    for (const id of this.#ids) {
       const name = snapshotName(id)
       const bytes = await this.#files.readFile(path.join(this.#directory, name))
       if (bytes === null) continue
@@ -43,6 +46,7 @@ export class MetadataSnapshots {
       } catch (error) {
         if (!isFailure(error) || isFailure(error, 'ERR_WRONG_DIRECTORY')) throw error
         this.#log.warn({ file: name, err: error }, 'metadata-snapshot-damaged')
+        this.#ids = this.#ids.filter(one => one !== id)
       }
     }
     if (logStartOffset === 0) return null
@@ -63,10 +67,55 @@ export class MetadataSnapshots {
       pieces.push(piece)
       await new Promise<void>(resolve => clock.endOfTurn(resolve))
     }
-    await this.#files.writeFileAtomically(path.join(this.#directory, snapshotName(id)), Buffer.concat(pieces))
-    const [, previous, ...older] = await this.#list()
-    for (const one of older) await this.#files.unlink(path.join(this.#directory, snapshotName(one)))
-    return previous?.endOffset ?? 0
+    await this.keep(id, Buffer.concat(pieces))
+    await this.#dropBut(2)
+    return this.#ids[1]?.endOffset ?? 0
+  }
+
+  /** A whole snapshot, of this node or of the leader: durable when it resolves. */
+  async keep(id: SnapshotId, bytes: Uint8Array): Promise<void> {
+    await this.#files.writeFileAtomically(this.#file(id), bytes)
+    this.#ids = await this.#list()
+  }
+
+  /** The log begins at the newest one now: the others say nothing that is needed. */
+  dropOlder(): Promise<void> {
+    return this.#dropBut(1)
+  }
+
+  get latest(): SnapshotId | undefined {
+    return this.#ids[0]
+  }
+
+  get earliest(): SnapshotId | undefined {
+    return this.#ids.at(-1)
+  }
+
+  /** Null where there is no such snapshot (any more). */
+  sizeOf(id: SnapshotId): number | null {
+    const isKnown = this.#ids.some(one => one.endOffset === id.endOffset && one.epoch === id.epoch)
+    return isKnown ? this.#files.sizeOf(this.#file(id)) : null
+  }
+
+  /** A piece of it, fewer bytes only at its end. */
+  async read(id: SnapshotId, position: number, maxBytes: number): Promise<Buffer> {
+    const fd = this.#files.open(this.#file(id), 'read')
+    try {
+      const buffer = Buffer.allocUnsafe(maxBytes)
+      return buffer.subarray(0, await this.#files.read(fd, buffer, position))
+    } finally {
+      this.#files.close(fd)
+    }
+  }
+
+  async #dropBut(count: number): Promise<void> {
+    const dropped = this.#ids.slice(count)
+    this.#ids = this.#ids.slice(0, count)
+    for (const one of dropped) await this.#files.unlink(this.#file(one))
+  }
+
+  #file(id: SnapshotId): string {
+    return path.join(this.#directory, snapshotName(id))
   }
 
   /** Newest first. */

@@ -34,6 +34,7 @@ export function openCatalog({
     directory: path.resolve(config.dataDirectory),
     nodeId: config.nodeId,
     clusterId: config.get('moldau.cluster.id'),
+    isOneOfSeveral: config.voters.length > 1,
     clock,
     random,
     openKeyStore,

@@ -47,6 +47,8 @@ interface Work {
 export const onFetch = handler(fetch, answer, true)
 
 async function answer(request: Request, context: RequestContext, services: Services): Promise<Reply<typeof fetch>> {
+  // Controllers read the metadata log from each other, and nothing else; brokers are not asked for it.
+  if (context.listener === 'controller') return services.controller.metadataLog.serveFetch(request, context.signal)
   const session = openSession(request, context, services)
   if ('errorCode' in session) return { errorCode: session.errorCode }
   const maxBytes = Math.min(request.maxBytes, services.config.get('fetch.max.bytes'))

@@ -1,5 +1,7 @@
 // Which names a topic may have (clients/.../internals/Topic.java). A name becomes a directory and a metric's name, so
 // it is short, plain, and may not differ from another only by '.' against '_', which metrics cannot tell apart.
+import type { Uuid } from '../../protocol/types.ts'
+
 const LONGEST_NAME = 249
 const LEGAL = /^[a-zA-Z0-9._-]+$/
 
@@ -13,6 +15,8 @@ export const INTERNAL_TOPICS: ReadonlySet<string> = new Set([
 ])
 /** The metadata log's own name is nobody's topic. */
 export const METADATA_TOPIC = '__cluster_metadata'
+/** Uuid.METADATA_TOPIC_ID: the 128-bit number 1. */
+export const METADATA_TOPIC_ID: Uuid = 'AAAAAAAAAAAAAAAAAAAAAQ'
 
 /** Null for a legal name, else what is wrong with it. */
 export function topicNameFault(name: string): string | null {

@@ -4,7 +4,9 @@ import { type BrokerConfig, loadConfig } from '../../broker/config.ts'
 import type { Controller } from '../../broker/controller.ts'
 import { bootstrapCheckpoint, openController } from '../../broker/controller-open.ts'
 import { createLogger } from '../../broker/log.ts'
+import { nodeNetwork } from '../../broker/net/network.ts'
 import { Registration } from '../../broker/registration.ts'
+import { Stalls } from '../../broker/stalls.ts'
 import { errorName } from '../../protocol/errors.ts'
 import { ZERO_UUID } from '../../protocol/types.ts'
 import { Catalog } from '../../storage/catalog.ts'
@@ -54,7 +56,8 @@ export class Node {
     })
     controller = await openController({
       ...{ catalog, files, clock, random, config, logger, nodeId: 1, incarnationId: random.uuid() },
-      ...{ controllerEndPoints: [], settled: () => Promise.resolve() }
+      ...{ controllerEndPoints: [], settled: () => Promise.resolve(), network: nodeNetwork, stalls: new Stalls(clock) },
+      onFatal: error => controller?.stop(error)
     })
     return new Life(this, catalog, controller)
   }

@@ -1,0 +1,79 @@
+// What the disk says of the metadata at the start: the newest whole snapshot, and the batches of the log behind it. A
+// sole voter's log is committed as far as it goes; among several, only their high watermark says how far.
+import { isFailure, MoldauError } from '../../protocol/failure.ts'
+import type { Offset } from '../../protocol/types.ts'
+import { checkFeatures } from '../../replication/controller/features.ts'
+import { type MetadataBatch, metadataBatches } from '../../replication/metadata/batches.ts'
+import { MetadataDelta } from '../../replication/metadata/delta.ts'
+import { MetadataImage } from '../../replication/metadata/image.ts'
+import type { Log } from '../../storage/log.ts'
+import { MetadataCache } from '../metadata-cache.ts'
+import type { MetadataSnapshots } from '../metadata-snapshots.ts'
+import { UncommittedBatches } from './uncommitted.ts'
+
+const READ_BYTES = 1 << 20
+
+export interface LoadedMetadata {
+  readonly cache: MetadataCache
+  readonly uncommitted: UncommittedBatches
+  readonly snapshotEndOffset: Offset
+  /** Of the batches behind the snapshot. */
+  readonly sizeInBytes: number
+}
+
+export async function loadMetadata(log: Log, snapshots: MetadataSnapshots, isAlone: boolean): Promise<LoadedMetadata> {
+  const snapshot = await snapshots.newest(log.logStartOffset)
+  const image = new MetadataImage()
+  const delta = new MetadataDelta()
+  for (const record of snapshot?.records ?? []) image.apply(record, delta)
+  checkFeatures(image)
+  const snapshotEndOffset = Math.max(snapshot?.endOffset ?? 0, log.logStartOffset)
+  if (snapshotEndOffset > log.logEndOffset) await beginAtSnapshot(log, snapshotEndOffset, isAlone)
+  const uncommitted = new UncommittedBatches()
+  let sizeInBytes = 0
+  for await (const batch of batchesFrom(log, snapshotEndOffset)) {
+    sizeInBytes += batch.sizeInBytes
+    if (!isAlone) uncommitted.push(batch)
+    else for (const record of batch.records) image.apply(record, delta)
+  }
+  checkFeatures(image)
+  const cache = new MetadataCache(image, isAlone ? log.logEndOffset : snapshotEndOffset, delta)
+  return { cache, uncommitted, snapshotEndOffset, sizeInBytes }
+}
+
+/** The snapshot came from a leader, and the node died before its log began anew (KafkaMetadataLog.scala). A sole voter has
+ *  nobody to have it from: what it had is lost. */
+async function beginAtSnapshot(log: Log, endOffset: Offset, isAlone: boolean): Promise<void> {
+  if (isAlone) {
+    throw new MoldauError(
+      'ERR_LOG_CORRUPT',
+      `${log.directory}: a snapshot covers the metadata up to offset ${endOffset}, but the log ends at ${log.logEndOffset}`
+    )
+  }
+  await log.truncateFullyAndStartAt(endOffset)
+}
+
+async function* batchesFrom(log: Log, from: Offset): AsyncGenerator<MetadataBatch> {
+  let at = from
+  while (at < log.logEndOffset) {
+    const read = await log.read(at, { maxBytes: READ_BYTES, upto: log.logEndOffset, minOneMessage: true })
+    if (read.endOffset <= at) {
+      throw new MoldauError('ERR_LOG_CORRUPT', `${log.directory}: nothing can be read at offset ${at}`)
+    }
+    for (const bytes of read.records) {
+      // The first batch may begin below the offset that a snapshot reaches to: it was counted there.
+      for (const batch of soundBatches(log, bytes)) if (batch.endOffset > at) yield batch
+    }
+    at = read.endOffset
+  }
+}
+
+/** A clean start reads the metadata log without having walked it. */
+function* soundBatches(log: Log, bytes: Buffer): Generator<MetadataBatch> {
+  try {
+    yield* metadataBatches(bytes)
+  } catch (error) {
+    if (!isFailure(error, 'ERR_CORRUPT_BATCH')) throw error
+    throw new MoldauError('ERR_LOG_CORRUPT', `${log.directory}: ${error.message}`, { cause: error })
+  }
+}

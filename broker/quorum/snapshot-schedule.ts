@@ -1,0 +1,105 @@
+// When this node writes a snapshot of its committed metadata: after so many bytes of records, or so much time with
+// anything new (KIP-630). Every node does, leader or not, and cuts its log behind the older of the two that are kept.
+import type { Offset } from '../../protocol/types.ts'
+import type { Clock, Timer } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import type { MetadataCache } from '../metadata-cache.ts'
+import type { QuorumLog } from './quorum-log.ts'
+import type { Uncommitted } from './uncommitted.ts'
+
+export interface SnapshotScheduleOptions {
+  readonly cache: MetadataCache
+  readonly log: QuorumLog
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly highWatermark: () => Offset
+  readonly snapshotBytesMax: () => number
+  readonly snapshotIntervalMs: () => number
+  readonly snapshotEndOffset: Offset
+  /** Of the records behind the newest snapshot. */
+  readonly sizeInBytes: number
+}
+
+const TICK_MS = 500
+
+export class SnapshotSchedule {
+  readonly #o: SnapshotScheduleOptions
+  #bytesSince: number
+  #lastMs: number
+  #endOffset: Offset
+  #lastTimestamp = 0
+  #writing: Promise<void> | null = null
+  #timer: Timer | null = null
+
+  constructor(o: SnapshotScheduleOptions) {
+    this.#o = o
+    this.#bytesSince = o.sizeInBytes
+    this.#endOffset = o.snapshotEndOffset
+    this.#lastMs = o.clock.monotonicMs()
+  }
+
+  start(): void {
+    this.#arm()
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+    this.#timer = null
+  }
+
+  committed(batches: readonly Uncommitted[]): void {
+    for (const { sizeInBytes, maxTimestamp } of batches) {
+      this.#bytesSince += sizeInBytes
+      this.#lastTimestamp = maxTimestamp
+    }
+  }
+
+  /** A snapshot of the leader is there. */
+  installed(endOffset: Offset): void {
+    this.#endOffset = endOffset
+    this.#bytesSince = 0
+    this.#lastMs = this.#o.clock.monotonicMs()
+  }
+
+  async maybe(): Promise<void> {
+    const { cache, clock, snapshotBytesMax, snapshotIntervalMs } = this.#o
+    if (this.#writing || cache.endOffset <= this.#endOffset) return
+    const isDue = clock.monotonicMs() - this.#lastMs >= snapshotIntervalMs()
+    if (!isDue && this.#bytesSince < snapshotBytesMax()) return
+    this.#writing = this.#write()
+    try {
+      await this.#writing
+    } finally {
+      this.#writing = null
+    }
+  }
+
+  /** Resolves when none is being written. */
+  async idle(): Promise<void> {
+    await this.#writing?.catch(() => {})
+  }
+
+  async #write(): Promise<void> {
+    const { cache, clock, highWatermark, log, logger } = this.#o
+    const began = clock.monotonicMs()
+    const { endOffset } = cache
+    const id = { endOffset, epoch: log.log.epochs.epochForOffset(endOffset - 1) ?? log.lastEpoch }
+    const image = cache.image.copy()
+    this.#bytesSince = 0
+    this.#lastMs = began
+    this.#endOffset = endOffset
+    const needed = await log.snapshots.write(image, id, this.#lastTimestamp || clock.nowMs(), clock)
+    if (needed > log.log.logStartOffset) {
+      log.log.advanceLogStartOffset(needed)
+      log.log.deleteOldSegments(highWatermark(), clock.nowMs())
+    }
+    logger.info({ ...id, ms: Math.round(clock.monotonicMs() - began) }, 'metadata-snapshot-written')
+  }
+
+  #arm(): void {
+    this.#timer = this.#o.clock.after(TICK_MS, () => {
+      this.maybe().catch(error => this.#o.logger.error({ err: error }, 'metadata-snapshot-failed'))
+      this.#arm()
+    })
+  }
+}
