@@ -12,6 +12,8 @@ import { advertised, type BoundListener, connectionsPerIp, endpointsFor } from '
 import { type Clock, type Random, systemClock, systemRandom } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import type { Controller } from './controller.ts'
+import type { Channel } from './controller-channel.ts'
+import { isWithoutQuorum, linkTo, openChannel } from './controller-links.ts'
 import { openController } from './controller-open.ts'
 import { followDynamicConfig } from './dynamic-config.ts'
 import { FetchSessions } from './fetch-sessions.ts'
@@ -55,12 +57,12 @@ export interface Broker {
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const system = { clock: systemClock, random: systemRandom, files: new NodeFiles(), network: nodeNetwork }
   const parts = { ...system, openKeyStore: openLevelStore, ...options }
-  const gate = new Gate()
-  const listeners = openListeners(parts, gate)
+  const gates = { broker: new Gate(), controller: new Gate() }
+  const listeners = openListeners(parts, gates)
   try {
     const bound = await listenOn(listeners, parts.config)
-    const [running] = await Promise.all([startBehind(parts, bound), prepareCompression()])
-    gate.open(new Dispatch(running.services, HANDLERS))
+    const [running] = await Promise.all([startBehind(parts, bound, gates.controller), prepareCompression()])
+    gates.broker.open(new Dispatch(running.services, HANDLERS))
     return brokerOf(parts, listeners, bound, running)
   } catch (error) {
     await listeners.close()
@@ -70,7 +72,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
 type Parts = Required<BrokerOptions>
 
-/** Holds back requests that come in while the broker starts. */
+/** Holds back requests that come in while the broker starts; those of other controllers not as long, since no quorum
+ *  comes about without them. */
 class Gate {
   #dispatch: Dispatch | null = null
   #opened = (_: Dispatch): void => {}
@@ -96,12 +99,14 @@ class Gate {
         })
 }
 
-function openListeners({ config, clock, log, network }: Parts, gate: Gate): Listeners {
+function openListeners({ config, clock, log, network }: Parts, gates: { broker: Gate; controller: Gate }): Listeners {
+  const controllers = new Set(config.listeners.filter(each => each.controller).map(({ name }) => name))
   return new Listeners({
     network,
     clock,
     log,
-    onFrame: gate.onFrame,
+    onFrame: (frame, connection) =>
+      (controllers.has(connection.listenerName) ? gates.controller : gates.broker).onFrame(frame, connection),
     limits: {
       maxFrameBytes: () => config.get('socket.request.max.bytes'),
       maxConnections: () => config.get('max.connections'),
@@ -127,9 +132,11 @@ interface Running {
   readonly partitions: Partitions
   readonly groups: GroupCoordinator
   readonly registration: Registration
+  readonly channel: Channel
+  readonly stalls: Stalls
 }
 
-async function startBehind(parts: Parts, bound: readonly BoundListener[]): Promise<Running> {
+async function startBehind(parts: Parts, bound: readonly BoundListener[], controllers: Gate): Promise<Running> {
   const { log, onFatal } = parts
   let running: Running | null = null
   const catalog = await openCatalog({
@@ -143,10 +150,13 @@ async function startBehind(parts: Parts, bound: readonly BoundListener[]): Promi
   })
   try {
     running = await assemble(parts, catalog, bound)
+    controllers.open(new Dispatch(running.services, HANDLERS))
     await enter(parts, running)
     return running
   } catch (error) {
+    running?.channel.close()
     running?.controller.stop()
+    running?.stalls.stop()
     await catalog.close({ brokerEpoch: -1 }).catch(closing => log.error({ err: closing }, 'close-failed'))
     throw error
   }
@@ -155,59 +165,65 @@ async function startBehind(parts: Parts, bound: readonly BoundListener[]): Promi
 async function assemble(parts: Parts, catalog: Catalog, bound: readonly BoundListener[]): Promise<Running> {
   const { config, clock, random, log, files, network, onFatal } = parts
   const { nodeId } = config
+  const incarnationId = random.uuid()
   const stalls = new Stalls(clock)
   stalls.start()
-  const clusterId = catalog.clusterId ?? ''
-  const incarnationId = random.uuid()
   const settled = (): Promise<void> => partitions.settled()
   const controllerEndPoints = endpointsFor(bound.filter(each => each.isController))
   const controller = await openController({
-    ...{ catalog, files, nodeId, config, clock, random, logger: log, incarnationId, controllerEndPoints, settled },
-    ...{ network, stalls, onFatal }
+    ...{ catalog, files, network, nodeId, config, clock, stalls, random, logger: log, incarnationId },
+    ...{ controllerEndPoints, settled, onFatal }
   })
   const { metadata } = controller
   followDynamicConfig(config, metadata, log)
-  const partitions = new Partitions({ nodeId, catalog, metadata, config, clock, log })
+  const channel = openChannel({ controller, network, clock, config, settled })
+  const partitions: Partitions = new Partitions({
+    ...{ nodeId, catalog, metadata, config, clock, log },
+    replication: {
+      brokerEpoch: () => registration.brokerEpoch,
+      openLink: brokerId => linkTo(brokerId, { metadata, network, clock, config }),
+      alterPartition: request => channel.alterPartition(request),
+      lagMs: () => clock.monotonicMs() - stalls.totalMs
+    }
+  })
   const groups = coordinateGroups({ config, clock, random, log, metadata, partitions, snapshots: catalog.snapshots })
-  const registration = new Registration({
-    ...{ controller, nodeId, clusterId, incarnationId, clock, logger: log },
+  const registration: Registration = new Registration({
+    ...{ channel, nodeId, incarnationId, controllerEndPoints, clock, logger: log },
+    clusterId: () => catalog.clusterId,
     endpoints: advertised(config, bound),
     rack: config.get('broker.rack'),
     logDirs: [catalog.directoryId],
+    offlineLogDirs: () => (catalog.isOffline ? [catalog.directoryId] : []),
+    metadataEndOffset: () => metadata.endOffset,
     previousBrokerEpoch: () =>
       previousBrokerEpoch(files, catalog, config.get('moldau.log.flush.policy') === 'group-commit'),
     heartbeatIntervalMs: () => config.get('broker.heartbeat.interval.ms'),
+    isAlone: () => isWithoutQuorum({ controller, network, clock, config }),
     onRegistered: brokerEpoch => storeBrokerEpoch(files, catalog.directory, brokerEpoch)
   })
   const fetchSessions = new FetchSessions(
     () => config.get('max.incremental.fetch.session.cache.slots'),
     () => 1 + random.below(2 ** 31 - 1)
   )
-  const producerIds = new ProducerIds(() => controller.allocateProducerIds(nodeId, registration.brokerEpoch))
+  const producerIds = new ProducerIds(() =>
+    channel.allocateProducerIds({ brokerId: nodeId, brokerEpoch: registration.brokerEpoch })
+  )
   const services: Services = {
-    ...{
-      nodeId,
-      clusterId,
-      config,
-      clock,
-      random,
-      log,
-      metadata,
-      controller,
-      partitions,
-      catalog,
-      fetchSessions,
-      groups,
-      producerIds
+    ...{ nodeId, config, clock, random, log, metadata, controller, channel, partitions, catalog },
+    ...{ fetchSessions, groups, producerIds },
+    get clusterId() {
+      return catalog.clusterId ?? ''
     }
   }
-  return { services, catalog, controller, partitions, groups, registration }
+  return { services, catalog, controller, partitions, groups, registration, channel, stalls }
 }
 
 /** From the metadata log to the first client: every log is open before this life is registered, and only then leads. */
 async function enter({ log }: Parts, running: Running): Promise<void> {
   const { catalog, controller, partitions, registration } = running
   await controller.start()
+  await controller.metadataLog.whenCaughtUp()
+  registration.registerController().catch(error => log.warn({ err: error }, 'controller-registration-failed'))
   await partitions.settled()
   await catalog.setAsideStrays()
   await registration.register()
@@ -220,22 +236,37 @@ async function enter({ log }: Parts, running: Running): Promise<void> {
   )
 }
 
+/** Where there are others, leaderships go to them first, while this node still serves and sends clients on. */
+async function leave({ config }: Parts, listeners: Listeners, running: Running): Promise<void> {
+  const { controller, groups, registration } = running
+  const hasOthers = config.voters.length > 1 || controller.metadata.image.brokers.size > 1
+  if (hasOthers) {
+    await registration.stop()
+    await controller.metadataLog.handOver()
+  }
+  // Parked requests are answered while the sockets drain, so nobody waits for a time-out.
+  const drained = listeners.close()
+  await groups.close()
+  await drained
+  if (!hasOthers) await registration.stop()
+}
+
 function brokerOf(parts: Parts, listeners: Listeners, bound: readonly BoundListener[], running: Running): Broker {
-  const { catalog, controller, partitions, groups, registration, services } = running
+  const { catalog, controller, channel, partitions, registration, services, stalls } = running
   let stopping: Promise<void> | null = null
   const stop = async (): Promise<void> => {
-    // Parked requests are answered while the sockets drain, so nobody waits for a time-out.
-    const drained = listeners.close()
-    await groups.close()
-    await drained
-    await registration.stop()
+    await leave(parts, listeners, running)
     await partitions.stop()
+    channel.close()
     controller.stop()
+    stalls.stop()
     await catalog.close({ brokerEpoch: registration.brokerEpoch })
     parts.log.info({ nodeId: services.nodeId }, 'broker-stopped')
   }
   return {
-    clusterId: services.clusterId,
+    get clusterId() {
+      return services.clusterId
+    },
     dataDirectory: catalog.directory,
     listeners: bound.filter(each => !each.isController),
     services,

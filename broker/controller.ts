@@ -1,18 +1,25 @@
 // The active controller: takes requests about the cluster, decides on the newest image (replication/controller), appends
 // the records to the metadata log, and answers once they are committed and this node's image has them. Also watches
-// broker sessions and has snapshots written. There is one per cluster; this node is it while it leads the quorum.
-import { ErrorCode } from '../protocol/errors.ts'
-import { MoldauError } from '../protocol/failure.ts'
+// broker sessions. There is one per cluster; this node is it while it leads the quorum.
+import { ErrorCode, errorName } from '../protocol/errors.ts'
+import { isFailure, MoldauError } from '../protocol/failure.ts'
+import type { alterPartition } from '../protocol/messages/alter-partition.ts'
 import type { brokerHeartbeat } from '../protocol/messages/broker-heartbeat.ts'
 import type { brokerRegistration } from '../protocol/messages/broker-registration.ts'
+import type { controllerRegistration } from '../protocol/messages/controller-registration.ts'
 import type { createPartitions } from '../protocol/messages/create-partitions.ts'
 import type { createTopics } from '../protocol/messages/create-topics.ts'
 import type { deleteTopics } from '../protocol/messages/delete-topics.ts'
 import type { electLeaders } from '../protocol/messages/elect-leaders.ts'
 import type { RequestOf } from '../protocol/schema.ts'
-import type { BrokerId, Offset, Uuid } from '../protocol/types.ts'
-import { type ActivationFacts, decideActivation } from '../replication/controller/activation.ts'
-import { type AutoCreation, decideAutoCreate } from '../replication/controller/auto-create.ts'
+import type { BrokerId, Uuid } from '../protocol/types.ts'
+import {
+  type ControllerFacts,
+  clusterIdOf,
+  decideActivation,
+  decideRegisterController
+} from '../replication/controller/activation.ts'
+import { decideAlterPartition } from '../replication/controller/alter-partition.ts'
 import {
   decideFence,
   decideHeartbeat,
@@ -32,56 +39,70 @@ import {
   decideElectLeaders,
   decideUncleanElections
 } from '../replication/controller/leaders.ts'
-import { Sessions } from '../replication/controller/sessions.ts'
 import { decideCreatePartitions, decideCreateTopics, decideDeleteTopics } from '../replication/controller/topics.ts'
-import type { MetadataImage } from '../replication/metadata/image.ts'
+import type { Broker, MetadataImage } from '../replication/metadata/image.ts'
 import type { MetadataRecord } from '../replication/metadata/records.ts'
 import type { Clock, Random, Timer } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import { rulesOf } from './controller-rules.ts'
+import { BrokerSessions, type Caller, interBrokerAddress } from './controller-sessions.ts'
 import type { Logger } from './log.ts'
 import { Machine, type MachineState } from './machine.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import type { MetadataLog } from './metadata-log.ts'
+import type { Address } from './net/network.ts'
+import type { Stalls } from './stalls.ts'
 
 export interface ControllerOptions {
   readonly metadataLog: MetadataLog
-  readonly clusterId: Uuid
   readonly nodeId: BrokerId
   readonly config: BrokerConfig
   readonly clock: Clock
+  readonly stalls: Stalls
   readonly random: Random
   readonly logger: Logger
   /** What this controller says of itself to the cluster (KIP-919). */
-  readonly self: Omit<ActivationFacts, 'minInsyncReplicas' | 'bootstrap'>
+  readonly self: ControllerFacts
+  /** The id of a cluster that has none yet. */
+  readonly newClusterId: () => Uuid
   /** Resolves when this broker has done what committed metadata asked of it so far: then a new topic can be used. */
   readonly settled: () => Promise<void>
+  /** Whether anybody listens at an address where a broker registered. */
+  readonly probe: (address: Address) => Promise<'accepted' | 'refused' | 'silent'>
 }
 
+/** How often it is looked whether elections are due that nobody asked for. */
 const TICK_MS = 500
-/** A gap between ticks that is longer than this was a stall of this process, not silence of the others. */
-const STALL_MS = 100
+/** How long a created topic waits for brokers that have not heard of it. */
+const KNOWN_MS = 1000
 
 export class Controller implements MachineState<MetadataRecord> {
   readonly metadata: MetadataCache
   readonly metadataLog: MetadataLog
   readonly #o: ControllerOptions
-  readonly #sessions: Sessions
-  /** Everything that was appended, committed or not: what decisions see. */
+  readonly #sessions: BrokerSessions
+  readonly #onActivation = new Set<() => void>()
+  /** Everything that was appended, committed or not: what decisions see. Its own copy while this node is active. */
   #newest: MetadataImage
-  #uncommitted: { readonly record: MetadataRecord; readonly endOffset: Offset }[] = []
+  /** What a new cluster begins with, if this node is the first to lead one. */
+  #bootstrap: readonly MetadataRecord[] = []
   #machine: Machine<MetadataRecord> | null = null
   #timer: Timer | null = null
-  #lastTickMs = 0
   #balancedMs = 0
   #uncleanMs = 0
 
   constructor(o: ControllerOptions) {
+    const { metadataLog, clock, stalls, logger, config, probe } = o
     this.#o = o
-    this.metadataLog = o.metadataLog
-    this.metadata = o.metadataLog.cache
-    this.#newest = this.metadata.image.copy()
-    this.#sessions = new Sessions(() => o.config.get('broker.session.timeout.ms'))
+    this.metadataLog = metadataLog
+    this.metadata = metadataLog.cache
+    this.#newest = this.metadata.image
+    this.#sessions = new BrokerSessions({
+      ...{ clock, stalls, logger, probe },
+      timeoutMs: () => config.get('broker.session.timeout.ms'),
+      addressOf: brokerId => this.#addressOf(this.#newest.brokers.get(brokerId)?.endPoints ?? []),
+      fence: (brokerId, why) => this.#fence(brokerId, why)
+    })
   }
 
   /** -1 while nobody leads the quorum. */
@@ -89,156 +110,192 @@ export class Controller implements MachineState<MetadataRecord> {
     return this.metadataLog.leaderId
   }
 
-  /** Takes over: leads the quorum, writes a new cluster's first records. Whoever listens to `metadata` hears of all there is. */
+  /** Decisions are made here, and nowhere else. */
+  get isActive(): boolean {
+    return this.#machine !== null
+  }
+
+  /** Called whenever this node becomes the active controller. Gives the way to unsubscribe. */
+  onActivation(listener: () => void): () => void {
+    this.#onActivation.add(listener)
+    return () => this.#onActivation.delete(listener)
+  }
+
+  /** Takes part in the quorum; whether this node is to be active is for the quorum to say. */
   async start(): Promise<void> {
-    const bootstrap = this.#newest.metadataVersion === 0 ? await this.metadataLog.bootstrapRecords() : []
-    await this.metadataLog.start(() => this.#machine?.advance())
-    this.#machine = new Machine(this.metadataLog, this)
-    const minInsyncReplicas = this.#o.config.get('min.insync.replicas')
-    const { self } = this.#o
-    await this.#submit(image => decideActivation(image, { ...self, minInsyncReplicas, bootstrap }))
-    const nowMs = this.#o.clock.monotonicMs()
-    this.#lastTickMs = nowMs
-    this.#balancedMs = nowMs
-    this.#uncleanMs = nowMs
-    this.#scheduleTick()
+    if (this.metadata.image.metadataVersion === 0) this.#bootstrap = await this.metadataLog.bootstrapRecords()
+    await this.metadataLog.start({
+      lead: () => this.#activate(),
+      resign: () => this.#deactivate(),
+      committed: () => this.#machine?.advance()
+    })
   }
 
   /** The metadata log failed, or the node stops: nothing more is decided here. */
   stop(reason?: Error): void {
+    this.#deactivate(reason)
+    this.metadataLog.stop()
+  }
+
+  #activate(): void {
+    const { clock, config, self, newClusterId } = this.#o
+    this.#newest = this.metadata.image.copy()
+    this.#machine = new Machine(this.metadataLog, this)
+    const minInsyncReplicas = config.get('min.insync.replicas')
+    const facts = { ...self, minInsyncReplicas, bootstrap: this.#bootstrap, newClusterId }
+    this.decide(image => decideActivation(image, facts)).catch(error => this.#failed(error, 'activation-failed'))
+    this.#balancedMs = this.#uncleanMs = clock.monotonicMs()
+    this.#scheduleTick()
+    this.#sessions.begin(this.#others())
+    for (const listener of this.#onActivation) listener()
+  }
+
+  #deactivate(reason?: Error): void {
     this.#timer?.cancel()
     this.#timer = null
-    this.metadataLog.resign()
-    this.#machine?.close(reason)
+    this.#sessions.end()
+    const machine = this.#machine
     this.#machine = null
+    machine?.close(reason ?? notController())
+    this.#newest = this.metadata.image
+  }
+
+  /** Brokers whom clients may be using; an earlier life of this process is none. */
+  #others(): BrokerId[] {
+    const { nodeId, incarnationId } = this.#o.self
+    const brokers = [...this.#newest.brokers.values()]
+    const isCounted = (broker: Broker) => broker.brokerId !== nodeId || broker.incarnationId === incarnationId
+    return brokers.filter(broker => !broker.fenced && isCounted(broker)).map(({ brokerId }) => brokerId)
+  }
+
+  #addressOf(endPoints: Broker['endPoints']): Address | null {
+    return interBrokerAddress(endPoints, this.#o.config.interBrokerListener)
+  }
+
+  /** Decides on the newest state; gives the reply once the records are committed. Rejects with ERR_NOT_CONTROLLER. */
+  async decide<T>(decide: (image: MetadataImage, rules: Rules) => Decision<T>): Promise<T> {
+    if (!this.#machine) throw notController()
+    const { config, random } = this.#o
+    try {
+      return await this.#machine.submit(() => decide(this.#newest, rulesOf(config, random)))
+    } catch (error) {
+      throw isFailure(error, 'ERR_NOT_LEADER') ? notController(error) : error
+    }
+  }
+
+  /** As decide; resolves when every live broker knows of it and this one has done it, so that a client sees it anywhere. */
+  async decideAndShow<T>(decide: (image: MetadataImage, rules: Rules) => Decision<T>): Promise<T> {
+    const reply = await this.decide(decide)
+    await Promise.all([this.metadataLog.whenKnown(this.metadata.endOffset, KNOWN_MS), this.#o.settled()])
+    return reply
   }
 
   // Topics: answered when this node can serve them, so that a client never sees a topic appear and vanish.
 
   async createTopics(request: Pick<RequestOf<typeof createTopics>, 'topics' | 'validateOnly'>) {
-    const reply = await this.#submit((image, rules) => decideCreateTopics(image, request, rules))
+    const reply = await this.decideAndShow((image, rules) => decideCreateTopics(image, request, rules))
     for (const { name, topicId, partitionCount, errorCode } of reply) {
       if (errorCode === ErrorCode.NONE && !request.validateOnly) {
         this.#o.logger.info({ topic: name, topicId, partitions: partitionCount }, 'topic-created')
       }
     }
-    await this.#o.settled()
     return reply
   }
 
   async deleteTopics(topics: RequestOf<typeof deleteTopics>['topics']) {
-    const reply = await this.#submit((image, rules) => decideDeleteTopics(image, topics, rules))
+    const reply = await this.decideAndShow((image, rules) => decideDeleteTopics(image, topics, rules))
     for (const { name, topicId, errorCode } of reply) {
       if (errorCode === ErrorCode.NONE) this.#o.logger.info({ topic: name, topicId }, 'topic-deleted')
     }
-    await this.#o.settled()
     return reply
   }
 
-  async createPartitions(request: Pick<RequestOf<typeof createPartitions>, 'topics' | 'validateOnly'>) {
-    const reply = await this.#submit((image, rules) => decideCreatePartitions(image, request, rules))
-    await this.#o.settled()
-    return reply
-  }
-
-  /** Makes topics that a client asked about, or that the broker itself needs. Gives an error code for each name. */
-  async autoCreate(names: readonly string[]): Promise<Map<string, number>> {
-    const { config } = this.#o
-    const settings: AutoCreation = {
-      offsetsPartitions: config.get('offsets.topic.num.partitions'),
-      offsetsReplicationFactor: config.get('offsets.topic.replication.factor'),
-      offsetsSegmentBytes: config.get('offsets.topic.segment.bytes')
-    }
-    const reply = await this.#submit((image, rules) => decideAutoCreate(image, names, settings, rules))
-    for (const { name, topicId, partitionCount, errorCode } of reply) {
-      // -1: it was there already.
-      if (errorCode === ErrorCode.NONE && partitionCount > 0) {
-        this.#o.logger.info({ topic: name, topicId, partitions: partitionCount, auto: true }, 'topic-created')
-      }
-    }
-    await this.#o.settled()
-    return new Map(reply.map(({ name, errorCode }) => [name, errorCode]))
+  createPartitions(request: Pick<RequestOf<typeof createPartitions>, 'topics' | 'validateOnly'>) {
+    return this.decideAndShow((image, rules) => decideCreatePartitions(image, request, rules))
   }
 
   // Settings.
 
   incrementalAlterConfigs(resources: readonly ConfigAlteration[], validateOnly: boolean) {
-    return this.#submit((image, rules) => decideIncrementalAlterConfigs(image, resources, validateOnly, rules))
+    return this.decide((image, rules) => decideIncrementalAlterConfigs(image, resources, validateOnly, rules))
   }
 
   /** The legacy way: what is not named goes back to its default. */
   alterConfigs(resources: readonly ConfigReplacement[], validateOnly: boolean) {
-    return this.#submit((image, rules) => decideAlterConfigs(image, resources, validateOnly, rules))
+    return this.decide((image, rules) => decideAlterConfigs(image, resources, validateOnly, rules))
   }
 
   // Leaders and producer ids.
 
-  async electLeaders(request: Pick<RequestOf<typeof electLeaders>, 'electionType' | 'topicPartitions'>) {
-    const reply = await this.#submit((image, rules) => decideElectLeaders(image, request, rules))
-    await this.#o.settled()
-    return reply
+  electLeaders(request: Pick<RequestOf<typeof electLeaders>, 'electionType' | 'topicPartitions'>) {
+    return this.decideAndShow((image, rules) => decideElectLeaders(image, request, rules))
   }
 
   allocateProducerIds(brokerId: BrokerId, brokerEpoch: number) {
-    return this.#submit(image => decideAllocateProducerIds(image, brokerId, brokerEpoch))
+    return this.decide(image => decideAllocateProducerIds(image, brokerId, brokerEpoch))
   }
 
   // Brokers.
 
-  async registerBroker(request: RequestOf<typeof brokerRegistration>) {
-    const { clock, clusterId, logger } = this.#o
-    const { brokerId } = request
-    const hasSession = this.#sessions.isValid(brokerId, clock.monotonicMs())
-    const reply = await this.#submit((image, rules) => {
-      const endOffset = this.metadataLog.logEndOffset
-      return decideRegisterBroker(image, request, { clusterId, endOffset, hasSession }, rules)
-    })
-    if (reply.errorCode === ErrorCode.NONE) {
-      this.#sessions.remove(brokerId)
-      this.#sessions.touch(brokerId, -1, clock.monotonicMs())
-      logger.info({ brokerId, brokerEpoch: reply.brokerEpoch }, 'broker-registered')
+  /** `caller`: the connection that it came on, null for this node's own broker. */
+  async registerBroker(request: RequestOf<typeof brokerRegistration>, caller: Caller | null) {
+    const { logger } = this.#o
+    const { brokerId, incarnationId } = request
+    const existing = this.#newest.brokers.get(brokerId)
+    const isOther = existing !== undefined && existing.incarnationId !== incarnationId
+    if (this.isActive && isOther && this.#sessions.isValid(brokerId)) {
+      if (await this.#sessions.isSucceeded(brokerId, this.#addressOf(request.listeners))) {
+        this.#sessions.remove(brokerId)
+      }
     }
+    const reply = await this.decide((image, rules) => {
+      const hasSession = this.#sessions.isValid(brokerId)
+      const endOffset = this.metadataLog.logEndOffset
+      const facts = { clusterId: clusterIdOf(image) ?? '', endOffset, hasSession }
+      const decision = decideRegisterBroker(image, request, facts, rules)
+      if (decision.reply.errorCode === ErrorCode.NONE) this.#sessions.registered(brokerId, caller)
+      return decision
+    })
+    const { errorCode, errorMessage, brokerEpoch } = reply
+    if (errorCode === ErrorCode.NONE) logger.info({ brokerId, brokerEpoch }, 'broker-registered')
+    else logger.warn({ brokerId, error: errorName(errorCode), errorMessage }, 'broker-registration-refused')
     return reply
   }
 
-  async heartbeat(request: RequestOf<typeof brokerHeartbeat>) {
-    const { clock, logger } = this.#o
+  async heartbeat(request: RequestOf<typeof brokerHeartbeat>, caller: Caller | null) {
+    const { logger } = this.#o
     const { brokerId } = request
     const wasFenced = this.#newest.brokers.get(brokerId)?.fenced
-    const reply = await this.#submit((image, rules) => {
-      const nowMs = clock.monotonicMs()
+    const reply = await this.decide((image, rules) => {
       const othersOffset = this.#sessions.lowestOffsetBut(brokerId, id => isActive(image.brokers.get(id)))
-      const decision = decideHeartbeat(
-        image,
-        request,
-        { othersOffset, shutdownOffset: this.#sessions.shutdownOffset(brokerId) },
-        rules
-      )
-      if (decision.reply.errorCode === ErrorCode.NONE)
-        this.#sessions.touch(brokerId, request.currentMetadataOffset, nowMs)
-      if (decision.reply.isInControlledShutdown) this.#sessions.shutdownBegan(brokerId, this.metadataLog.logEndOffset)
+      const shutdownOffset = this.#sessions.shutdownOffset(brokerId)
+      const decision = decideHeartbeat(image, request, { othersOffset, shutdownOffset }, rules)
+      const { errorCode, isInControlledShutdown, shouldShutDown } = decision.reply
+      if (errorCode === ErrorCode.NONE) this.#sessions.touch(brokerId, request.currentMetadataOffset, caller)
+      if (isInControlledShutdown) this.#sessions.shutdownBegan(brokerId, this.metadataLog.logEndOffset)
+      if (shouldShutDown) this.#sessions.remove(brokerId)
       return decision
     })
-    if (reply.shouldShutDown) this.#sessions.remove(brokerId)
     if (reply.errorCode === ErrorCode.NONE && reply.isFenced !== wasFenced) {
       logger.info({ brokerId }, reply.isFenced ? 'broker-fenced' : 'broker-unfenced')
     }
     return reply
   }
 
+  alterPartition(request: RequestOf<typeof alterPartition>) {
+    return this.decide((image, rules) => decideAlterPartition(image, request, rules))
+  }
+
+  registerController(request: RequestOf<typeof controllerRegistration>) {
+    return this.decide(image => decideRegisterController(image, request))
+  }
+
   unregisterBroker(brokerId: BrokerId) {
-    return this.#submit((image, rules) => {
+    return this.decide((image, rules) => {
       const decision = decideUnregisterBroker(image, brokerId, rules)
       if (decision.records.length > 0) this.#sessions.remove(brokerId)
       return decision
     })
-  }
-
-  #submit<T>(decide: (image: MetadataImage, rules: Rules) => Decision<T>): Promise<T> {
-    if (!this.#machine)
-      return Promise.reject(new MoldauError('ERR_NOT_LEADER', 'this node is not the active controller'))
-    const { config, random } = this.#o
-    return this.#machine.submit(() => decide(this.#newest, rulesOf(config, random)))
   }
 
   #scheduleTick(): void {
@@ -246,66 +303,54 @@ export class Controller implements MachineState<MetadataRecord> {
   }
 
   #tick(): void {
-    const { clock, logger } = this.#o
-    const nowMs = clock.monotonicMs()
-    const stalledMs = nowMs - this.#lastTickMs - TICK_MS
-    this.#lastTickMs = nowMs
-    if (stalledMs > STALL_MS) this.#sessions.credit(stalledMs)
-    for (const brokerId of this.#sessions.expired(nowMs)) this.#expire(brokerId)
-    this.metadataLog.maybeSnapshot().catch(error => logger.error({ err: error }, 'metadata-snapshot-failed'))
-    this.#elect(nowMs)
+    this.#elect(this.#o.clock.monotonicMs())
     if (this.#machine) this.#scheduleTick()
   }
 
   /** What nobody asks for: leaderships go back to preferred replicas, and unclean elections where a topic allows them. */
   #elect(nowMs: number): void {
-    const { config, logger } = this.#o
-    const failed = (error: unknown) => logger.error({ err: error }, 'election-failed')
+    const { config } = this.#o
+    const failed = (error: unknown) => this.#failed(error, 'election-failed')
     if (nowMs - this.#balancedMs >= config.get('leader.imbalance.check.interval.seconds') * 1000) {
       this.#balancedMs = nowMs
-      if (config.get('auto.leader.rebalance.enable')) this.#submit(decideBalance).catch(failed)
+      if (config.get('auto.leader.rebalance.enable')) this.decide(decideBalance).catch(failed)
     }
     if (nowMs - this.#uncleanMs >= config.get('unclean.leader.election.interval.ms')) {
       this.#uncleanMs = nowMs
-      this.#submit(decideUncleanElections).catch(failed)
+      this.decide(decideUncleanElections).catch(failed)
     }
   }
 
-  #expire(brokerId: BrokerId): void {
+  #fence(brokerId: BrokerId, why: 'silent' | 'gone'): void {
     const { logger } = this.#o
-    this.#sessions.remove(brokerId)
-    this.#submit((image, rules): Decision<null> => {
+    this.decide((image, rules): Decision<boolean> => {
       const broker = image.brokers.get(brokerId)
       const isLive = isActive(broker) || broker?.inControlledShutdown === true
-      return { records: isLive ? decideFence(image, brokerId, rules) : [], reply: null }
+      return { records: isLive ? decideFence(image, brokerId, rules) : [], reply: isLive }
     }).then(
-      () => logger.warn({ brokerId }, 'broker-session-expired'),
-      error => logger.error({ err: error, brokerId }, 'broker-fencing-failed')
+      isFenced => isFenced && logger.warn({ brokerId, why }, 'broker-session-expired'),
+      error => this.#failed(error, 'broker-fencing-failed')
     )
   }
 
-  // What the machine does to the state.
+  /** What is decided unasked and fails because another node leads now is that one's to do. */
+  #failed(error: unknown, event: string): void {
+    const { logger } = this.#o
+    if (!isFailure(error, 'ERR_NOT_CONTROLLER')) logger.error({ err: error }, event)
+  }
 
-  apply(record: MetadataRecord, endOffset: Offset): void {
+  // What the machine does to the state. What is committed is the metadata log's to say, to everyone at once.
+
+  apply(record: MetadataRecord): void {
     this.#newest.apply(record)
-    this.#uncommitted.push({ record, endOffset })
   }
 
-  committed(upto: Offset): void {
-    const { length } = this.#uncommitted
-    let count = 0
-    while (count < length && (this.#uncommitted[count]?.endOffset as Offset) <= upto) count++
-    if (count === 0) return
-    const done = this.#uncommitted.splice(0, count)
-    this.metadata.commit(
-      done.map(one => one.record),
-      upto
-    )
-  }
+  committed(): void {}
 
-  rollback(upto: Offset): void {
-    this.committed(upto)
-    this.#uncommitted = []
-    this.#newest = this.metadata.image.copy()
-  }
+  /** Nobody decides on it any more: the next time that this node is active it begins with what is committed. */
+  rollback(): void {}
+}
+
+function notController(cause?: unknown): MoldauError {
+  return new MoldauError('ERR_NOT_CONTROLLER', 'this node is not the active controller', { cause })
 }

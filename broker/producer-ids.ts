@@ -3,13 +3,15 @@
 import { ErrorCode } from '../protocol/errors.ts'
 import type { ProducerIdBlock } from '../replication/controller/leaders.ts'
 
+type Block = Pick<ProducerIdBlock, 'errorCode' | 'producerIdStart' | 'producerIdLen'>
+
 export class ProducerIds {
-  readonly #allocate: () => Promise<ProducerIdBlock>
+  readonly #allocate: () => Promise<Block>
   #next = 0
   #left = 0
   #asking: Promise<number> | null = null
 
-  constructor(allocate: () => Promise<ProducerIdBlock>) {
+  constructor(allocate: () => Promise<Block>) {
     this.#allocate = allocate
   }
 

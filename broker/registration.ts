@@ -1,41 +1,58 @@
-// This broker's own membership: it registers with the controller at start (a new incarnation each time), reports by
-// heartbeats, asks to be unfenced once it can serve, and stops in order by a controlled shutdown. In a combined node
-// the controller is in the same process: the same requests, handed over in memory.
-import { ErrorCode, errorName } from '../protocol/errors.ts'
-import { MoldauError } from '../protocol/failure.ts'
-import type { BrokerId, Uuid } from '../protocol/types.ts'
-import type { Endpoint } from '../replication/controller/activation.ts'
-import { FEATURES } from '../replication/controller/features.ts'
+// This broker's own membership: it registers with the active controller at start (a new incarnation each time), reports
+// by heartbeats, asks to be unfenced once it can serve, and stops in order by a controlled shutdown. A broker that was
+// forgotten, fenced for its silence or taken for dead comes back by itself. Nothing else that is slow holds a heartbeat.
+import { ErrorCode, errorMessage, errorName } from '../protocol/errors.ts'
+import { isFailure, MoldauError } from '../protocol/failure.ts'
+import type { BrokerId, Offset, Uuid } from '../protocol/types.ts'
+import { type Endpoint, OWN_FEATURES } from '../replication/controller/activation.ts'
 import type { Clock, Timer } from './clock.ts'
-import type { Controller } from './controller.ts'
+import type { ControllerChannel } from './controller-channel.ts'
 import type { Logger } from './log.ts'
 
 const RETRY_MS = 20
+/** A registration that is refused for the time being is tried again after so long. */
+const AGAIN_MS = 100
+/** How long a stop waits for a controller. */
+const STOP_MS = 5000
 
 export interface RegistrationOptions {
-  readonly controller: Controller
+  readonly channel: Pick<ControllerChannel, 'registerBroker' | 'registerController' | 'heartbeat'>
   readonly nodeId: BrokerId
-  readonly clusterId: Uuid
+  /** Null before the cluster has one; not asked before the metadata has caught up. */
+  readonly clusterId: () => Uuid | null
   /** New for each life of the process. */
   readonly incarnationId: Uuid
   /** What clients and brokers are told to connect to. */
   readonly endpoints: readonly Endpoint[]
+  /** Where controllers reach the one of this node. */
+  readonly controllerEndPoints: readonly Endpoint[]
   readonly rack: string | null
-  /** directory.id of each log directory that is online. */
+  /** directory.id of each log directory that was online at the start. */
   readonly logDirs: readonly Uuid[]
-  /** The broker epoch that the last life stored, if nothing that it synced is missing; else -1 (KIP-966). */
+  readonly offlineLogDirs: () => readonly Uuid[]
+  /** The end of the metadata that this broker has read. */
+  readonly metadataEndOffset: () => Offset
+  /** The broker epoch that an earlier life stored, if nothing that it synced is missing; else -1 (KIP-966). */
   readonly previousBrokerEpoch: () => Promise<number>
   readonly heartbeatIntervalMs: () => number
+  /** True once no controller can be found any more: the others are gone too. */
+  readonly isAlone: () => Promise<boolean>
   readonly clock: Clock
   readonly logger: Logger
   /** Called with the epoch of this registration as soon as it is committed: to be stored durably. */
   readonly onRegistered: (brokerEpoch: number) => Promise<void> | void
 }
 
+/** What may be otherwise a moment later. */
+const PASSING: ReadonlySet<number> = new Set([ErrorCode.DUPLICATE_BROKER_REGISTRATION, ErrorCode.REQUEST_TIMED_OUT])
+const FORGOTTEN: ReadonlySet<number> = new Set([ErrorCode.BROKER_ID_NOT_REGISTERED, ErrorCode.STALE_BROKER_EPOCH])
+
 export class Registration {
   readonly #o: RegistrationOptions
   #brokerEpoch = -1
+  #previousBrokerEpoch: Promise<number> | null = null
   #timer: Timer | null = null
+  #wake: (() => void) | null = null
   #isStopping = false
 
   constructor(o: RegistrationOptions) {
@@ -47,95 +64,141 @@ export class Registration {
     return this.#brokerEpoch
   }
 
-  /** Registers, fenced: nobody is sent here yet. Throws where the controller refuses. */
+  /** Registers, fenced: nobody is sent here yet. Goes on until a controller takes it; throws where it refuses. */
   async register(): Promise<void> {
-    const { controller, nodeId, clusterId, incarnationId, endpoints, rack, logDirs } = this.#o
-    const { errorCode, errorMessage, brokerEpoch } = await controller.registerBroker({
-      brokerId: nodeId,
-      clusterId,
-      incarnationId,
-      listeners: [...endpoints],
-      features: FEATURES.map(({ name, minVersion, maxVersion }) => ({
-        name,
-        minSupportedVersion: minVersion,
-        maxSupportedVersion: maxVersion
-      })),
-      rack,
-      isMigratingZkBroker: false,
-      logDirs: [...logDirs],
-      previousBrokerEpoch: await this.#o.previousBrokerEpoch()
-    })
-    if (errorCode !== ErrorCode.NONE) {
-      const why = errorMessage ?? errorName(errorCode)
-      throw new MoldauError('ERR_WRONG_DIRECTORY', `the controller refuses to register this broker: ${why}`)
+    const { channel, logger, onRegistered } = this.#o
+    // What an earlier life stored: this one overwrites it, and then it would say nothing about a crash before.
+    this.#previousBrokerEpoch ??= this.#o.previousBrokerEpoch()
+    const previousBrokerEpoch = await this.#previousBrokerEpoch
+    for (let attempt = 0; ; attempt++) {
+      const reply = await channel.registerBroker({ ...this.#self(), previousBrokerEpoch }).catch(passing)
+      if (reply?.errorCode === ErrorCode.NONE) {
+        this.#brokerEpoch = reply.brokerEpoch
+        await onRegistered(reply.brokerEpoch)
+        return
+      }
+      if (reply !== null && !PASSING.has(reply.errorCode)) {
+        const why = errorMessage(reply.errorCode)
+        throw new MoldauError('ERR_WRONG_DIRECTORY', `the controller refuses to register this broker: ${why}`)
+      }
+      const error = reply === null ? 'no controller' : errorName(reply.errorCode)
+      if (attempt % 50 === 0) logger.warn({ error }, 'registration-waits')
+      await this.#pause(AGAIN_MS)
+      if (this.#isStopping) throw new MoldauError('ERR_CLOSED', 'this broker is stopping')
     }
-    this.#brokerEpoch = brokerEpoch
-    await this.#o.onRegistered(brokerEpoch)
+  }
+
+  /** The controller of this node says where it is (KIP-919). */
+  async registerController(): Promise<void> {
+    const { channel, nodeId, incarnationId, controllerEndPoints, logger } = this.#o
+    const self = { controllerId: nodeId, incarnationId, listeners: [...controllerEndPoints], features: OWN_FEATURES }
+    while (!this.#isStopping) {
+      const reply = await channel.registerController(self).catch(passing)
+      if (reply?.errorCode === ErrorCode.NONE) return
+      logger.warn(
+        { error: errorName(reply?.errorCode ?? ErrorCode.REQUEST_TIMED_OUT) },
+        'controller-registration-failed'
+      )
+      await this.#pause(AGAIN_MS)
+    }
   }
 
   /** Asks to be unfenced, and gives a sign of life from now on. Resolves when clients may be sent here. */
   async unfence(): Promise<void> {
-    for (;;) {
-      const { errorCode, isFenced } = await this.#heartbeat(false)
-      if (errorCode !== ErrorCode.NONE) {
-        throw new MoldauError('ERR_NOT_LEADER', `the controller refuses the heartbeat: ${errorName(errorCode)}`)
-      }
-      if (!isFenced) break
-      await this.#pause()
+    while (!(await this.#beat())) {
+      if (this.#isStopping) throw new MoldauError('ERR_CLOSED', 'this broker is stopping')
+      await this.#pause(RETRY_MS)
     }
-    this.#schedule()
+    this.#schedule(this.#o.heartbeatIntervalMs())
   }
 
-  /** Gives leaderships away, and resolves when nobody counts on this broker any more. A failing controller is no reason to stay. */
+  /** Something is to be reported that must not wait for the next heartbeat. */
+  reportNow(): void {
+    if (this.#timer !== null) this.#schedule(0)
+  }
+
+  /** Gives leaderships away, and resolves when nobody counts on this broker any more. A controller that cannot be found
+   *  is no reason to stay. */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#timer?.cancel()
+    this.#wake?.()
     if (this.#brokerEpoch < 0) return
-    try {
-      for (let attempt = 0; ; attempt++) {
-        const { errorCode, shouldShutDown } = await this.#heartbeat(true)
-        if (shouldShutDown || errorCode !== ErrorCode.NONE) return
-        // The first one begins the shutdown, and alone in the cluster the second ends it.
-        if (attempt > 0) await this.#pause()
-      }
-    } catch (error) {
-      this.#o.logger.warn({ err: error }, 'controlled-shutdown-failed')
+    const { clock, isAlone, logger } = this.#o
+    const untilMs = clock.monotonicMs() + STOP_MS
+    for (let attempt = 0; ; attempt++) {
+      const leftMs = untilMs - clock.monotonicMs()
+      if (leftMs <= 0) break
+      // A short try: between two it is asked whether there is anybody left to answer.
+      const reply = await this.#heartbeat(true, Math.min(leftMs, STOP_MS / 10)).catch(passing)
+      if (reply !== null && (reply.shouldShutDown || reply.errorCode !== ErrorCode.NONE)) return
+      if (reply === null && (await isAlone())) break
+      // The first one begins the shutdown, and alone in the cluster the second ends it.
+      if (attempt > 0) await this.#pause(RETRY_MS)
+    }
+    logger.warn('controlled-shutdown-failed')
+  }
+
+  #self() {
+    const { nodeId, clusterId, incarnationId, endpoints, rack, logDirs } = this.#o
+    const logDirsNow = logDirs.filter(id => !this.#o.offlineLogDirs().includes(id))
+    return {
+      ...{ brokerId: nodeId, clusterId: clusterId() ?? '', incarnationId, rack, isMigratingZkBroker: false },
+      ...{ listeners: [...endpoints], features: OWN_FEATURES, logDirs: logDirsNow }
     }
   }
 
-  #heartbeat(wantShutDown: boolean) {
-    const { controller, nodeId } = this.#o
-    return controller.heartbeat({
-      brokerId: nodeId,
-      brokerEpoch: this.#brokerEpoch,
-      currentMetadataOffset: controller.metadata.endOffset - 1,
-      wantFence: false,
-      wantShutDown,
-      offlineLogDirs: [],
-      cordonedLogDirs: null
-    })
+  #heartbeat(wantShutDown: boolean, limitMs?: number) {
+    const { channel, nodeId, metadataEndOffset, offlineLogDirs } = this.#o
+    const state = { wantFence: false, wantShutDown, offlineLogDirs: [...offlineLogDirs()], cordonedLogDirs: null }
+    const request = { brokerId: nodeId, brokerEpoch: this.#brokerEpoch, currentMetadataOffset: metadataEndOffset() - 1 }
+    return channel.heartbeat({ ...request, ...state }, limitMs)
   }
 
-  #schedule(): void {
+  #schedule(ms: number): void {
+    this.#timer?.cancel()
+    this.#timer = null
     if (this.#isStopping) return
-    this.#timer = this.#o.clock.after(this.#o.heartbeatIntervalMs(), () => {
-      this.#beat().catch(error => {
-        if (!this.#isStopping) this.#o.logger.warn({ err: error }, 'heartbeat-failed')
-      })
+    this.#timer = this.#o.clock.after(ms, () => {
+      this.#timer = null
+      void this.#live()
     })
   }
 
-  /** A sign of life. A broker that was unregistered while it lives, or fenced for its silence, comes back by itself. */
-  async #beat(): Promise<void> {
-    const { errorCode, isFenced } = await this.#heartbeat(false)
-    if (errorCode === ErrorCode.BROKER_ID_NOT_REGISTERED && !this.#isStopping) await this.register()
-    if (isFenced && !this.#isStopping) await this.unfence()
-    else this.#schedule()
+  /** A sign of life, and the next one after it, whatever becomes of it. */
+  async #live(): Promise<void> {
+    let isLive = false
+    try {
+      isLive = await this.#beat()
+    } catch (error) {
+      if (!this.#isStopping) this.#o.logger.warn({ err: error }, 'heartbeat-failed')
+    }
+    this.#schedule(isLive ? this.#o.heartbeatIntervalMs() : RETRY_MS)
   }
 
-  #pause(): Promise<void> {
+  /** True: this broker is a member, and clients may be sent here. */
+  async #beat(): Promise<boolean> {
+    const reply = await this.#heartbeat(false).catch(passing)
+    if (reply === null || this.#isStopping) return false
+    if (reply.errorCode === ErrorCode.NONE) return !reply.isFenced
+    if (FORGOTTEN.has(reply.errorCode)) await this.register()
+    else this.#o.logger.warn({ error: errorName(reply.errorCode) }, 'heartbeat-refused')
+    return false
+  }
+
+  #pause(ms: number): Promise<void> {
     return new Promise(resolve => {
-      this.#o.clock.after(RETRY_MS, resolve)
+      const timer = this.#o.clock.after(ms, resolve)
+      this.#wake = () => {
+        timer.cancel()
+        resolve()
+      }
     })
   }
+}
+
+/** No controller in time: the next try may find one. */
+function passing(error: unknown): null {
+  if (isFailure(error, 'ERR_TIMEOUT')) return null
+  throw error
 }

@@ -4,6 +4,7 @@ import type { Catalog } from '../storage/catalog.ts'
 import type { Clock, Random } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import type { Controller } from './controller.ts'
+import type { ControllerChannel } from './controller-channel.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { GroupCoordinator } from './groups/coordinator.ts'
 import type { Logger } from './log.ts'
@@ -22,6 +23,8 @@ export interface Services {
   readonly metadata: MetadataCache
   /** Decisions about the cluster: topics, partitions, configs, registrations. */
   readonly controller: Controller
+  /** The active controller, wherever it is: what this broker asks it, and what it forwards. */
+  readonly channel: ControllerChannel
   /** The partitions that this broker hosts. */
   readonly partitions: Partitions
   readonly catalog: Catalog

@@ -8,8 +8,12 @@ import { MoldauError } from './failure.ts'
 import {
   type Api,
   type Codec,
+  type Decoded,
+  type Draft,
+  type Fields,
   isFlexible,
   isKnownVersion,
+  type Message,
   type RequestDraft,
   type RequestOf,
   type ResponseDraft,
@@ -140,6 +144,12 @@ export function encodeBody(codec: Codec, draft: unknown, prefix?: (sink: Sink) =
       sink.enlarge()
     }
   }
+}
+
+/** What a draft becomes on the other side: every field there, as the version has it. */
+export function completed<F extends Fields>(of: Message<F>, version: number, draft: Draft<F>): Decoded<F> {
+  const codec = codecOf(of, version)
+  return codec.read(new Cursor(encodeBody(codec, draft)))
 }
 
 /** ApiVersions answers with header 0 always: its reader cannot know yet what the broker speaks (KIP-511). */

@@ -7,6 +7,7 @@ import { ResourceType } from '../../replication/metadata/delta.ts'
 import { complaintAbout, settingOf } from '../config/table.ts'
 import { type LogLevel, setLogLevel } from '../log.ts'
 import type { Services } from '../services.ts'
+import type { RequestContext } from './handler.ts'
 
 export interface Outcome {
   readonly errorCode: number
@@ -28,8 +29,8 @@ export interface ChangedResource {
 /** How the change of one resource ends here; null: it is the controller's to decide. */
 export function settledHere(
   resource: ChangedResource,
-  validateOnly: boolean,
-  legacy: boolean,
+  { validateOnly, isLegacy }: { readonly validateOnly: boolean; readonly isLegacy: boolean },
+  { listener }: Pick<RequestContext, 'listener'>,
   services: Services
 ): Outcome | null {
   const { resourceType, resourceName, configs } = resource
@@ -40,11 +41,11 @@ export function settledHere(
   if (empty !== undefined) return invalid(`${empty.name} needs a value`)
   switch (resourceType) {
     case ResourceType.BROKER_LOGGER:
-      return legacy
+      return isLegacy
         ? invalid('log levels are changed by IncrementalAlterConfigs')
         : changeLevels(resource, validateOnly, services)
     case ResourceType.BROKER:
-      return brokerFault(resource, services)
+      return brokerFault(resource, listener === 'broker' ? services.nodeId : null)
     case ResourceType.CLIENT_METRICS:
       return clientMetricsFault(resource)
     case ResourceType.TOPIC:
@@ -65,9 +66,10 @@ function clientMetricsFault({ resourceName, configs }: ChangedResource): Outcome
   return null
 }
 
-/** The name is this broker's id, or empty for the default of all brokers. */
-function brokerFault({ resourceName, configs }: ChangedResource, { nodeId }: Services): Outcome | null {
-  if (resourceName !== '' && resourceName !== String(nodeId)) {
+/** The name is this broker's id, or empty for the default of all brokers. The controller (null) has no id to compare. */
+function brokerFault({ resourceName, configs }: ChangedResource, nodeId: number | null): Outcome | null {
+  if (nodeId === null && !/^\d*$/.test(resourceName)) return invalid(`'${resourceName}' is no id of a broker`)
+  if (nodeId !== null && resourceName !== '' && resourceName !== String(nodeId)) {
     return invalid(`this is broker ${nodeId}; send changes of broker '${resourceName}' to it`)
   }
   for (const { name, configOperation, value } of configs) {

@@ -3,15 +3,19 @@
 import { ErrorCode } from '../../protocol/errors.ts'
 import { createTopics } from '../../protocol/messages/create-topics.ts'
 import { describeTopic } from '../config/describe.ts'
-import { handler } from './handler.ts'
+import { forwarded } from './handler.ts'
 
-export const onCreateTopics = handler(createTopics, async (request, _context, { controller, config }) => {
-  const topics = await controller.createTopics(request)
-  return {
-    topics: topics.map(({ name, topicId, errorCode, errorMessage, partitionCount, replicationFactor, configs }) => {
-      if (errorCode !== ErrorCode.NONE) return { name, errorCode, errorMessage }
-      const made = { name, topicId, errorCode, errorMessage, numPartitions: partitionCount, replicationFactor }
-      return { ...made, configs: describeTopic(config, configs) }
-    })
-  }
-})
+export const onCreateTopics = forwarded(
+  createTopics,
+  async (request, _context, { controller, config }) => {
+    const topics = await controller.createTopics(request)
+    return {
+      topics: topics.map(({ name, topicId, errorCode, errorMessage, partitionCount, replicationFactor, configs }) => {
+        if (errorCode !== ErrorCode.NONE) return { name, errorCode, errorMessage }
+        const made = { name, topicId, errorCode, errorMessage, numPartitions: partitionCount, replicationFactor }
+        return { ...made, configs: describeTopic(config, configs) }
+      })
+    }
+  },
+  ({ topics }, outcome) => ({ topics: topics.map(({ name }) => ({ name, ...outcome })) })
+)

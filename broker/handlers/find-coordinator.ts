@@ -35,8 +35,7 @@ async function find(key: string, keyType: number, context: RequestContext, servi
     return none(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 'transactions are not supported by this broker yet')
   }
   if (keyType !== GROUP) return none(ErrorCode.INVALID_REQUEST, `coordinators of key type ${keyType} do not exist here`)
-  if (!services.metadata.image.topicsByName.has(CONSUMER_OFFSETS))
-    await services.controller.autoCreate([CONSUMER_OFFSETS])
+  if (!services.metadata.image.topicsByName.has(CONSUMER_OFFSETS)) await services.channel.autoCreate([CONSUMER_OFFSETS])
   const topic = services.metadata.image.topicsByName.get(CONSUMER_OFFSETS)
   const leader = topic?.partitions[services.groups.partitionOf(key)]?.leader
   // Named only when it will answer: librdkafka gives NOT_COORDINATOR of a commit's reading to the application. Another

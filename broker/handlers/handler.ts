@@ -41,8 +41,9 @@ export interface Handler<A extends Api = Api> {
   readonly api: A
   /** Its reply may be large: a connection has one of these at work at a time. */
   readonly isBulky: boolean
-  /** Only the active controller can answer: on the broker listener of another node it goes there (KIP-590). */
-  readonly forwards: boolean
+  /** Whether only the active controller can answer (KIP-590). whole: a request on a broker listener goes there as it
+   *  came. parts: the handler takes care of that, and keeps what is its own broker's. */
+  readonly forwards: 'no' | 'whole' | 'parts'
   /** Refuses a whole request where the reply has no error code of its own; null where it has. */
   readonly refuse: Refuse<A> | null
   handle(request: RequestOf<A>, context: RequestContext, services: Services): Reply<A> | Promise<Reply<A>>
@@ -54,14 +55,15 @@ export function handler<A extends Api>(
   handle: (request: RequestOf<A>, context: RequestContext, services: Services) => Reply<A> | Promise<Reply<A>>,
   isBulky = false
 ): Handler<A> {
-  return { api, isBulky, forwards: false, refuse: null, handle }
+  return { api, isBulky, forwards: 'no', refuse: null, handle }
 }
 
 /** A handler that the active controller alone can serve: net/dispatch.ts calls it where this node is that one. */
 export function forwarded<A extends Api>(
   api: A,
   handle: (request: RequestOf<A>, context: RequestContext, services: Services) => Reply<A> | Promise<Reply<A>>,
-  refuse: Refuse<A> | null
+  refuse: Refuse<A> | null,
+  forwards: 'whole' | 'parts' = 'whole'
 ): Handler<A> {
-  return { api, isBulky: false, forwards: true, refuse, handle }
+  return { api, isBulky: false, forwards, refuse, handle }
 }

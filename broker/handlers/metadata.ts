@@ -7,11 +7,11 @@ import type { RequestOf, ResponseDraft } from '../../protocol/schema.ts'
 import { ZERO_UUID } from '../../protocol/types.ts'
 import { topicNameFault } from '../../replication/controller/topic-names.ts'
 import type { Topic } from '../../replication/metadata/image.ts'
-import { liveEndpoints } from '../endpoints.ts'
+import { liveEndpoints, offlineReplicas } from '../endpoints.ts'
 import { isInternalTopic } from '../partitions.ts'
 import { authorizedOperations, OPERATIONS_NOT_ASKED } from '../security/authorized-operations.ts'
 import type { Services } from '../services.ts'
-import { handler } from './handler.ts'
+import { handler, type RequestContext } from './handler.ts'
 
 type Request = RequestOf<typeof metadata>
 type Asked = NonNullable<Request['topics']>[number]
@@ -30,7 +30,7 @@ export const onMetadata = handler(metadata, async (request, context, services) =
   const created = asksForAll ? new Map<string, number>() : await createMissing(request, services)
   const brokers = liveEndpoints(context, services)
   const isReachable = new Set(brokers.map(each => each.nodeId))
-  const describe = (topic: Topic): TopicReply => topicReply(topic, request, apiVersion, isReachable, services)
+  const describe = (topic: Topic): TopicReply => topicReply(topic, request, context, isReachable, services)
   const { image } = services.metadata
   const topics = asksForAll
     ? [...image.topicsByName.values()].map(describe)
@@ -58,7 +58,7 @@ async function createMissing(request: Request, services: Services): Promise<Read
       asked.name === null || isById(asked) || topicsByName.has(asked.name) ? [] : [asked.name]
     )
   )
-  return missing.size === 0 ? new Map() : services.controller.autoCreate([...missing])
+  return missing.size === 0 ? new Map() : services.channel.autoCreate([...missing])
 }
 
 function distinct(topics: readonly Asked[]): Asked[] {
@@ -92,7 +92,7 @@ function refused(asked: Asked, errorCode: number): TopicReply {
 function topicReply(
   topic: Topic,
   request: Request,
-  apiVersion: number,
+  context: RequestContext,
   isReachable: ReadonlySet<number>,
   services: Services
 ): TopicReply {
@@ -103,13 +103,13 @@ function topicReply(
     topicId: topic.topicId,
     isInternal: isInternalTopic(topic.name),
     partitions: topic.partitions.map((partition, partitionIndex) => ({
-      errorCode: leaderError(partition.leader, isAlive, isReachable, apiVersion),
+      errorCode: leaderError(partition.leader, isAlive, isReachable, context.apiVersion),
       partitionIndex,
       leaderId: isReachable.has(partition.leader) ? partition.leader : -1,
       leaderEpoch: partition.leaderEpoch,
       replicaNodes: partition.replicas,
       isrNodes: partition.isr,
-      offlineReplicas: partition.replicas.filter(id => !isAlive(id))
+      offlineReplicas: offlineReplicas(partition, context, services)
     })),
     topicAuthorizedOperations: request.includeTopicAuthorizedOperations
       ? authorizedOperations('TOPIC')

@@ -26,6 +26,8 @@ const CODE_OF_FAILURE: Partial<Record<FailureCode, number>> = {
   ERR_OUT_OF_RANGE: ErrorCode.OFFSET_OUT_OF_RANGE,
   ERR_NOT_LEADER: ErrorCode.NOT_LEADER_OR_FOLLOWER,
   ERR_CLOSED: ErrorCode.NOT_LEADER_OR_FOLLOWER,
+  ERR_NOT_CONTROLLER: ErrorCode.NOT_CONTROLLER,
+  ERR_TIMEOUT: ErrorCode.REQUEST_TIMED_OUT,
   ERR_CONFIG: ErrorCode.INVALID_CONFIG
 }
 
@@ -61,6 +63,9 @@ export class Dispatch {
     if (header.apiVersion < lowest || header.apiVersion > highest) return this.#refuseVersion(found.api, header)
     const request = decodeRequest(found.api, header.apiVersion, frame, header.position)
     const context = contextOf(header, connection, listener)
+    if (found.forwards === 'whole' && listener === 'broker') {
+      return this.#forward(found, header, request, context, frame)
+    }
     if (found.isBulky) return new Turn(() => this.#work(found, header, request, context))
     return this.#work(found, header, request, context)
   }
@@ -75,15 +80,32 @@ export class Dispatch {
     try {
       reply = found.handle(request, context, this.#services)
     } catch (error) {
-      return this.#failed(found.api, header, error)
+      return this.#failed(found, header, request, context, error)
     }
     if (reply instanceof Promise) {
       return reply.then(
         body => encode(found.api, header, body),
-        error => this.#failed(found.api, header, error)
+        error => this.#failed(found, header, request, context, error)
       )
     }
     return encode(found.api, header, reply)
+  }
+
+  /** By the active controller: another node, or this one if it comes to be it while the request waits. */
+  async #forward(
+    found: Handler,
+    header: RequestHeader,
+    request: RequestOf<Api>,
+    context: RequestContext,
+    frame: Buffer
+  ): Promise<Reply> {
+    const here = async () => encode(found.api, header, await found.handle(request, context, this.#services)) ?? []
+    try {
+      return await this.#services.channel.forward(frame, context, here)
+    } catch (error) {
+      if (isFailure(error, 'ERR_UNSUPPORTED_VERSION')) throw error
+      return this.#failed(found, header, request, context, error)
+    }
   }
 
   #refuseVersion(api: Api, header: RequestHeader): readonly Buffer[] {
@@ -98,15 +120,23 @@ export class Dispatch {
   }
 
   /** Handlers give codes for what they foresee; what they do not is logged, and answered where the reply has room. */
-  #failed(api: Api, header: RequestHeader, error: unknown): readonly Buffer[] {
+  #failed(
+    { api, refuse }: Handler,
+    header: RequestHeader,
+    request: RequestOf<Api>,
+    context: RequestContext,
+    error: unknown
+  ): readonly Buffer[] {
     const errorCode = errorCodeOf(error)
     if (errorCode === ErrorCode.UNKNOWN_SERVER_ERROR) {
       this.#services.log.error({ err: error, api: api.name, version: header.apiVersion }, 'request-failed')
     }
+    const outcome = { errorCode, errorMessage: messageOf(error, errorCode) }
+    const { apiVersion, correlationId } = header
+    if (refuse) return encodeResponse(api, apiVersion, correlationId, refuse(request, outcome, context))
     const fields = api.response.fields
     if (!('errorCode' in fields)) throw error instanceof MoldauError ? error : unexpected(api, error)
-    const withMessage = 'errorMessage' in fields ? { errorMessage: messageOf(error, errorCode) } : {}
-    return encodeResponse(api, header.apiVersion, header.correlationId, { errorCode, ...withMessage })
+    return encodeResponse(api, apiVersion, correlationId, 'errorMessage' in fields ? outcome : { errorCode })
   }
 }
 

@@ -1,10 +1,12 @@
 // What a controller writes when it takes over (metadata/.../ActivationRecordsGenerator.java): a new cluster's first
-// records, and its own registration (KIP-919), so that the cluster knows where it is and what it supports.
+// records, its id, and the controller's own registration (KIP-919): where it is and what it supports.
+import type { controllerRegistration } from '../../protocol/messages/controller-registration.ts'
+import type { RequestOf } from '../../protocol/schema.ts'
 import type { BrokerId, Uuid } from '../../protocol/types.ts'
 import { ResourceType } from '../metadata/delta.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import { type MetadataRecord, recordAt } from '../metadata/records.ts'
-import type { Decision } from './decision.ts'
+import { type Decision, DONE, type Outcome } from './decision.ts'
 import { FEATURES, initialFeatureRecords } from './features.ts'
 
 export interface Endpoint {
@@ -15,40 +17,79 @@ export interface Endpoint {
   readonly securityProtocol: number
 }
 
-export interface ActivationFacts {
+/** What a controller says of itself (KIP-919). */
+export interface ControllerFacts {
   readonly nodeId: BrokerId
   readonly incarnationId: Uuid
   readonly controllerEndPoints: readonly Endpoint[]
+}
+
+export interface ActivationFacts extends ControllerFacts {
   /** The static setting: it becomes the cluster's, since eligible leader replicas need one that all agree on (KIP-966). */
   readonly minInsyncReplicas: number
   /** The records of bootstrap.checkpoint, for a cluster that has none yet. */
   readonly bootstrap: readonly MetadataRecord[]
+  /** Asked where the records name no cluster id yet. */
+  readonly newClusterId: () => Uuid
+}
+
+/** Under this name, as a setting of all brokers, the records say which cluster they are of: nodes that begin with an
+ *  empty directory learn it there. */
+export const CLUSTER_ID = 'moldau.cluster.id'
+
+export function clusterIdOf(image: MetadataImage): Uuid | null {
+  return image.configs(ResourceType.BROKER, '').get(CLUSTER_ID) ?? null
 }
 
 export function decideActivation(image: MetadataImage, facts: ActivationFacts): Decision<null> {
   const records: MetadataRecord[] = []
   let level = image.metadataVersion
+  const setForAll = (name: string, value: string) => {
+    const setting = { resourceType: ResourceType.BROKER, resourceName: '', name, value }
+    records.push(recordAt(level, 'ConfigRecord', setting))
+  }
   if (level === 0) {
     records.push(...(facts.bootstrap.length > 0 ? facts.bootstrap : initialFeatureRecords()))
     level = featureLevel(records, 'metadata.version')
     if (featureLevel(records, 'eligible.leader.replicas.version') > 0) {
-      const setting = { name: 'min.insync.replicas', value: String(facts.minInsyncReplicas) }
-      records.push(recordAt(level, 'ConfigRecord', { resourceType: ResourceType.BROKER, resourceName: '', ...setting }))
+      setForAll('min.insync.replicas', String(facts.minInsyncReplicas))
     }
   }
-  records.push(
-    recordAt(level, 'RegisterControllerRecord', {
-      controllerId: facts.nodeId,
-      incarnationId: facts.incarnationId,
-      endPoints: facts.controllerEndPoints,
-      features: FEATURES.map(({ name, minVersion, maxVersion }) => ({
-        name,
-        minSupportedVersion: minVersion,
-        maxSupportedVersion: maxVersion
-      }))
-    })
-  )
+  if (clusterIdOf(image) === null) setForAll(CLUSTER_ID, facts.newClusterId())
+  const { nodeId, incarnationId, controllerEndPoints } = facts
+  if (image.controllers.get(nodeId)?.incarnationId !== incarnationId) {
+    records.push(registered(level, nodeId, incarnationId, controllerEndPoints, OWN_FEATURES))
+  }
   return { records, reply: null }
+}
+
+/** A controller that takes part in the quorum says where it is (ClusterControlManager.registerController). */
+export function decideRegisterController(
+  image: MetadataImage,
+  request: RequestOf<typeof controllerRegistration>
+): Decision<Outcome> {
+  const { controllerId, incarnationId, listeners, features } = request
+  if (image.controllers.get(controllerId)?.incarnationId === incarnationId) return { records: [], reply: DONE }
+  const record = registered(image.metadataVersion, controllerId, incarnationId, listeners, features)
+  return { records: [record], reply: DONE }
+}
+
+type Registration = RequestOf<typeof controllerRegistration>
+
+export const OWN_FEATURES: Registration['features'] = FEATURES.map(({ name, minVersion, maxVersion }) => ({
+  name,
+  minSupportedVersion: minVersion,
+  maxSupportedVersion: maxVersion
+}))
+
+function registered(
+  level: number,
+  controllerId: BrokerId,
+  incarnationId: Uuid,
+  endPoints: readonly Endpoint[],
+  features: Registration['features']
+): MetadataRecord {
+  return recordAt(level, 'RegisterControllerRecord', { controllerId, incarnationId, endPoints, features })
 }
 
 function featureLevel(records: readonly MetadataRecord[], name: string): number {
