@@ -8,6 +8,7 @@ import {
   type Effect,
   effectiveMinIsr,
   type Input,
+  isOfEarlierLife,
   isUnderMinIsr,
   type Leader,
   lastStableOffset,
@@ -155,6 +156,56 @@ test('a reassignment changes who follows', async t => {
   t.strictSame(step(leader, fetched(2, 5)), [], 'a broker that is no replica is not heard')
 })
 
+test('what the controller answers to an older proposal leaves a newer one open', async t => {
+  const leader = leaderOf([1, 2, 3], { isr: [1], end: 5, highWatermark: 5 })
+  t.strictSame(step(leader, fetched(2, 5)), [propose([1, 2])])
+  // The metadata says first that it was taken; then another one is proposed.
+  step(leader, { kind: 'isr-decided', isr: [1, 2], partitionEpoch: 8, nowMs: 2 })
+  t.strictSame(step(leader, fetched(3, 5, 2)), [propose([1, 2, 3], 8)])
+  step(leader, {
+    ...{ kind: 'isr-answered', proposedAt: 7, isr: [1, 2], partitionEpoch: 8 },
+    ...{ isRecovering: false, nowMs: 3 }
+  })
+  t.ok(leader.proposal, 'still open: whoever is elected may be 3')
+  step(leader, { kind: 'isr-refused', proposedAt: 7, nowMs: 3 })
+  t.ok(leader.proposal)
+  step(leader, { kind: 'isr-refused', proposedAt: 8, nowMs: 3 })
+  t.notOk(leader.proposal)
+  t.strictSame(step(leader, fetched(3, 5, 50)), [], 'refused a moment ago')
+  t.strictSame(step(leader, fetched(3, 5, 200)), [propose([1, 2, 3], 8)])
+  // Nothing to change: the same partition epoch, and yet an answer.
+  step(leader, {
+    ...{ kind: 'isr-answered', proposedAt: 8, isr: [1, 2, 3], partitionEpoch: 8 },
+    ...{ isRecovering: false, nowMs: 201 }
+  })
+  t.notOk(leader.proposal)
+})
+
+test('a fetch of an earlier life counts neither before nor after the first of the present one (KIP-903)', async t => {
+  const leader = leaderOf([1, 2], { isr: [1] })
+  step(leader, { kind: 'synced', syncedEndOffset: 5 })
+  t.ok(isOfEarlierLife(leader, 2, 11), 'registered as 12')
+  step(leader, { ...fetched(2, 5), brokerEpoch: 11 } as Input)
+  t.equal(leader.followers.get(2)?.logEndOffset, -1)
+  step(leader, { ...fetched(2, 4), brokerEpoch: 13 } as Input)
+  t.ok(isOfEarlierLife(leader, 2, 12), 'newer than what the metadata says so far')
+  t.notOk(isOfEarlierLife(leader, 2, 13))
+  t.notOk(isOfEarlierLife(leader, 2, -1))
+  t.equal(leader.proposal, null, 'and may not join before the metadata says so')
+})
+
+test('a leader that was elected uncleanly says at once that it is whole', async t => {
+  const leader = leaderOf([1, 2], { isr: [1], end: 3 })
+  leader.isRecovering = true
+  t.strictSame(step(leader, { kind: 'synced', syncedEndOffset: 3 })[0], propose([1]))
+  t.strictSame(step(leader, fetched(2, 3)), [], 'one at a time')
+  step(leader, {
+    ...{ kind: 'isr-answered', proposedAt: 7, isr: [1], partitionEpoch: 8 },
+    ...{ isRecovering: false, nowMs: 3 }
+  })
+  t.strictSame(step(leader, fetched(2, 3, 4)), [propose([1, 2], 8)])
+})
+
 test('last stable offset and low watermark', async t => {
   const leader = leaderOf([1, 2])
   step(leader, { kind: 'synced', syncedEndOffset: 5 })
@@ -176,6 +227,8 @@ interface World {
   isr: number[]
   partitionEpoch: number
   open: { isr: number[]; partitionEpoch: number } | null
+  /** Of the controller, under way to the leader; the metadata may be faster. */
+  answers: { proposedAt: number; isr: number[]; partitionEpoch: number }[]
 }
 
 type Move = { what: number; who: number; by: number }
@@ -212,8 +265,10 @@ function perform(world: World, { what, who, by }: Move): void {
     case 4: {
       // The controller takes the proposal; the leader may hear of it much later.
       if (world.open && world.open.partitionEpoch === world.partitionEpoch) {
+        const proposedAt = world.partitionEpoch
         world.isr = world.open.isr
         world.partitionEpoch++
+        world.answers.push({ proposedAt, isr: world.isr, partitionEpoch: world.partitionEpoch })
       }
       return
     }
@@ -221,6 +276,13 @@ function perform(world: World, { what, who, by }: Move): void {
       if (world.partitionEpoch > leader.partitionEpoch) world.open = null
       see({ kind: 'isr-decided', isr: world.isr, partitionEpoch: world.partitionEpoch, nowMs: world.nowMs })
       return
+    case 8: {
+      const answer = world.answers.shift()
+      if (answer === undefined) return
+      if (answer.partitionEpoch > leader.partitionEpoch) world.open = null
+      see({ kind: 'isr-answered', ...answer, isRecovering: false, nowMs: world.nowMs })
+      return
+    }
     case 6:
       if (world.open && world.partitionEpoch === leader.partitionEpoch) {
         world.open = null
@@ -244,7 +306,8 @@ function simulate(moves: readonly Move[]): void {
     ]),
     isr: [1, 2, 3],
     partitionEpoch: 7,
-    open: null
+    open: null,
+    answers: []
   }
   for (const move of moves) {
     const before = leader.highWatermark
@@ -262,6 +325,8 @@ function simulate(moves: readonly Move[]): void {
   // Healed: everyone fetches, everything is decided, and all is committed.
   perform(world, { what: 7, who: 0, by: 0 })
   for (let round = 0; round < 6; round++) {
+    // After a refusal nothing is proposed for a while.
+    world.nowMs += 101
     for (const what of [1, 2, 2, 4, 5, 6]) for (const who of [0, 1]) perform(world, { what, who, by: 1000 })
   }
   assert.equal(leader.highWatermark, leader.logEndOffset, 'no progress after healing')
@@ -269,7 +334,7 @@ function simulate(moves: readonly Move[]): void {
 }
 
 test('followers, controller and clock in any order', async t => {
-  const move = fc.record({ what: fc.nat(7), who: fc.nat(1), by: fc.nat(4) })
+  const move = fc.record({ what: fc.nat(8), who: fc.nat(1), by: fc.nat(4) })
   fc.assert(
     fc.property(fc.array(move, { maxLength: 150, size: 'max' }), moves => simulate(moves)),
     { numRuns: 2000 }
