@@ -117,6 +117,25 @@ program
     process.stdout.write(list(word))
   })
 
+program
+  .command('sim')
+  .description('Run clusters in the simulator: whole brokers, faults of every kind, and checks after each event.')
+  .option('--seed <N>', 'the first seed; a seed is a run, event by event', '1')
+  .option('--runs <K>', 'how many seeds', '1')
+  .option('--hours <H>', 'simulated time with faults, for each run', '0.25')
+  .option('--brokers <N>', 'how many nodes', '3')
+  .option('--faults <LIST>', 'names with commas, all, or none', 'all')
+  .option('--every <SECONDS>', 'simulated time from one fault to the next, on average', '25')
+  .option('--shrink <K>', 'runs that may be spent on a shorter list of faults after a failure', '60')
+  .addHelpText(
+    'after',
+    '\nIt ends with 1 where a promise was broken, and says which, by which seed, and by which faults.'
+  )
+  .action(async (options: Record<'seed' | 'runs' | 'hours' | 'brokers' | 'faults' | 'every' | 'shrink', string>) => {
+    const { optionsFrom, sim } = await import('../clients/simulate/command.ts')
+    process.exitCode = await sim(optionsFrom(options), line => process.stdout.write(`${line}\n`))
+  })
+
 try {
   await program.parseAsync()
 } catch (error) {

@@ -54,11 +54,15 @@ export interface FaultPlan {
 const STORM_MS = 14_000
 const STORM_SIZE = 6
 
+/** Without a second copy, what they take away is lost, and rightly so. */
+const NEEDS_COPIES = new Set<FaultKind>(['wipe', 'flipped-bit'])
+
 export function drawFaults(random: Random, plan: FaultPlan): Fault[] {
   const faults: Fault[] = []
-  const bag = new Bag(random, plan.kinds)
+  const kinds = plan.kinds.filter(kind => plan.nodes > 1 || !NEEDS_COPIES.has(kind))
+  const bag = new Bag(random, kinds)
   let at = plan.fromMs
-  while (plan.kinds.length > 0) {
+  while (kinds.length > 0) {
     const size = 1 + random.below(STORM_SIZE)
     // The time of so many faults, give or take a half.
     const gapMs = (plan.everyMs * size * (50 + random.below(101))) / 100

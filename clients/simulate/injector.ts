@@ -23,19 +23,21 @@ export class Injector {
   readonly skipped = new Map<FaultKind, number>()
   readonly #arena: Arena
   readonly #clock: Clock
-  readonly #onDamage: (node: number) => void
+  readonly #onNewDisk: (node: number) => void
   readonly #cuts = new Map<string, number>()
   /** Nodes that are being started or stopped, or that are dead and have a time to come back. */
   readonly #busy = new Set<number>()
   readonly #excused = new Map<number, number>()
   #damaged = -1
   #active = 0
+  /** Faults under way that may damage a disk. */
+  #damaging = 0
   #isHealing = false
 
-  constructor(arena: Arena, clock: Clock, onDamage: (node: number) => void) {
+  constructor(arena: Arena, clock: Clock, onNewDisk: (node: number) => void) {
     this.#arena = arena
     this.#clock = clock
-    this.#onDamage = onDamage
+    this.#onNewDisk = onNewDisk
   }
 
   /** The node whose disk is damaged, -1 for none. */
@@ -45,7 +47,7 @@ export class Injector {
 
   /** Everything is on all disks again. */
   recovered(): void {
-    if (this.#active === 0 || this.#damaged < 0 || this.#arena.isUp(this.#damaged)) this.#damaged = -1
+    if (this.#damaging === 0) this.#damaged = -1
   }
 
   get isQuiet(): boolean {
@@ -65,9 +67,14 @@ export class Injector {
     }
     const fromMs = this.#clock.monotonicMs()
     this.#active++
-    if (DAMAGING.has(fault.kind)) this.#damage(node, fault.ms)
+    const isDamaging = DAMAGING.has(fault.kind)
+    if (isDamaging) {
+      this.#damaging++
+      this.#damage(node, fault.ms)
+    }
     void this.#perform(fault, node).then(() => {
       this.#active--
+      if (isDamaging) this.#damaging--
       const toMs = Math.max(this.#clock.monotonicMs(), fromMs + SHOCK_MS)
       this.struck.push({ kind: fault.kind, fromMs, toMs })
     })
@@ -88,7 +95,6 @@ export class Injector {
     this.#damaged = node
     const untilMs = this.#clock.monotonicMs() + ms + EXCUSED_MS
     this.#excused.set(node, Math.max(this.#excused.get(node) ?? 0, untilMs))
-    this.#onDamage(node)
   }
 
   /** Index of the node that is struck, -1 for none. */
@@ -230,7 +236,10 @@ export class Injector {
   /** `before`: done to the disk while nobody uses it. A node that is dead already stays so until its own time. */
   async #die(node: number, death: Death, ms: number, before?: () => void): Promise<void> {
     this.#arena.kill(node, death)
-    before?.()
+    if (before) {
+      before()
+      this.#onNewDisk(node)
+    }
     if (this.#busy.has(node)) return sleep(this.#clock, ms)
     await this.#bringBack(node, ms)
   }
@@ -255,6 +264,7 @@ export class Injector {
       if (failures === HOPELESS_AFTER && (this.#damaged < 0 || this.#damaged === node)) {
         this.#damage(node, 0)
         this.#arena.wipe(node)
+        this.#onNewDisk(node)
       }
       await sleep(this.#clock, RESTART_MS)
     }
