@@ -43,6 +43,8 @@ export interface BrokerOptions {
   readonly openKeyStore?: OpenKeyStore
   /** The broker cannot go on (its only log directory failed): one clear reason; the owner of the process ends it. */
   readonly onFatal: (reason: MoldauError) => void
+  /** The parts are there, and none of them acts yet: for who looks on from the first moment. */
+  readonly onAssembled?: (services: Services) => void
 }
 
 export interface Broker {
@@ -56,7 +58,7 @@ export interface Broker {
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const system = { clock: systemClock, random: systemRandom, files: new NodeFiles(), network: nodeNetwork }
-  const parts = { ...system, openKeyStore: openLevelStore, ...options }
+  const parts = { ...system, openKeyStore: openLevelStore, onAssembled: () => {}, ...options }
   const gates = { broker: new Gate(), controller: new Gate() }
   const listeners = openListeners(parts, gates)
   try {
@@ -150,6 +152,7 @@ async function startBehind(parts: Parts, bound: readonly BoundListener[], contro
   })
   try {
     running = await assemble(parts, catalog, bound)
+    parts.onAssembled(running.services)
     controllers.open(new Dispatch(running.services, HANDLERS))
     await enter(parts, running)
     return running

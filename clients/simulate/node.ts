@@ -5,6 +5,7 @@ import path from 'node:path'
 import { type Broker, startBroker } from '../../broker/broker.ts'
 import { loadConfig } from '../../broker/config.ts'
 import { createLogger } from '../../broker/log.ts'
+import type { Services } from '../../broker/services.ts'
 import type { Agenda } from './agenda.ts'
 import type { Dice } from './dice.ts'
 import { SimDisk } from './disk.ts'
@@ -49,6 +50,7 @@ export class SimNode {
   #status: NodeStatus = 'down'
   #process: SimProcess | null = null
   #broker: Broker | null = null
+  #services: Services | null = null
   #failure: Error | null = null
   #isPowerOff = false
   #skewMs: number
@@ -72,6 +74,11 @@ export class SimNode {
   /** The broker of this life, once it is up: for checkers, which look and do not touch. */
   get broker(): Broker | null {
     return this.#broker
+  }
+
+  /** Its parts, from before it is up until its process ends: for checkers too. */
+  get services(): Services | null {
+    return this.#services
   }
 
   get process(): SimProcess | null {
@@ -111,7 +118,10 @@ export class SimNode {
       const disk = await this.disk.attach(process)
       const parts = { clock: process.clock, random: process.random, network: network.attach(this.host, process) }
       const onFatal = (reason: Error): void => void this.#giveUp(process, reason)
-      const broker = await startBroker({ config, log, ...parts, ...disk, onFatal })
+      const onAssembled = (services: Services): void => {
+        if (this.#process === process) this.#services = services
+      }
+      const broker = await startBroker({ config, log, ...parts, ...disk, onFatal, onAssembled })
       if (this.#failure !== null) return
       this.#broker = broker
       this.#status = 'up'
@@ -212,6 +222,7 @@ export class SimNode {
   #end(status: NodeStatus): void {
     this.#status = status
     this.#broker = null
+    this.#services = null
     const process = this.#process
     this.#process = null
     process?.end()

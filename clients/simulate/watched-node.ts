@@ -29,7 +29,7 @@ export class WatchedNode implements Watched {
 
   /** There is something to look at. */
   get isThere(): boolean {
-    const services = this.#node.broker?.services ?? null
+    const { services } = this.#node
     if (services !== this.#services) {
       this.#services = services
       this.#metadata = services === null ? null : metadataOf(services)
