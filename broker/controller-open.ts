@@ -84,7 +84,7 @@ export function bootstrapCheckpoint(nowMs: number): Buffer {
 }
 
 /** Kept whole until a snapshot covers it: neither age nor size deletes metadata. */
-function metadataLogConfig(config: BrokerConfig): LogConfig {
+export function metadataLogConfig(config: BrokerConfig): LogConfig {
   return {
     ...config.logConfig(),
     segmentBytes: config.get('internal.metadata.log.segment.bytes') ?? config.get('metadata.log.segment.bytes'),

@@ -1,0 +1,361 @@
+// Goal: the metadata logs of three nodes are one: whatever dies, is cut off or comes back, nothing committed is lost or
+// differs, nobody sees what is not committed, and a new leader is there soon after the old one's process is gone.
+import { test } from 'tap'
+import { deltaBetween } from '../../../replication/metadata/difference.ts'
+import type { MetadataImage } from '../../../replication/metadata/image.ts'
+import { METADATA, type QuorumNode, QuorumWorld } from './quorum-world.ts'
+
+async function formed(o: ConstructorParameters<typeof QuorumWorld>[0] = {}): Promise<QuorumWorld> {
+  const world = new QuorumWorld(o)
+  await world.startAll()
+  if (!(await world.waitFor(() => world.isInStep() && world.nodes.every(node => node.log?.isCaughtUp)))) {
+    throw new Error(`no cluster: ${world.nodes.map(node => node.failure ?? node.told)}`)
+  }
+  return world
+}
+
+const leaderOf = (world: QuorumWorld): QuorumNode => {
+  if (!world.leader) throw new Error('no leader')
+  return world.leader
+}
+
+test('three empty nodes become a cluster of one id, and are it again after a power failure', async t => {
+  const world = new QuorumWorld({ seed: 1 })
+  for (const node of world.nodes.slice(0, 2)) await world.until(node.start())
+  await world.run(10_000)
+  t.equal(world.leader, null, 'two of three could have forgotten what the third has')
+  t.equal(world.node(1).log?.clusterId, null)
+  await world.until(world.node(3).start())
+  t.ok(await world.waitFor(() => world.isInStep() && world.nodes.every(node => node.log?.isCaughtUp), 1500), 'in step')
+  const clusterId = world.node(1).catalog?.clusterId ?? ''
+  t.match(clusterId, /^[\w-]{22}$/)
+  leaderOf(world).append('orders')
+  t.ok(await world.waitFor(() => world.nodes.every(node => node.topics.includes('orders')), 1000))
+  const epoch = leaderOf(world).epoch
+  for (const node of world.nodes) node.crash()
+  await world.startAll()
+  t.ok(await world.waitFor(() => world.isInStep(), 2500), 'again')
+  for (const node of world.nodes) {
+    t.same([node.catalog?.clusterId, node.topics], [clusterId, ['orders']])
+    t.ok(node.epoch > epoch, 'nobody leads in an epoch of an earlier life')
+  }
+  world.end()
+})
+
+test('a leader that is killed is followed by another within 200 ms, and nothing committed is missing', async t => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const world = await formed({ seed })
+    const old = leaderOf(world)
+    old.append('committed')
+    await world.waitFor(() => old.topics.includes('committed'))
+    const began = world.agenda.nowUs
+    old.kill()
+    t.ok(await world.waitFor(() => world.leader !== null, 3000))
+    const ms = (world.agenda.nowUs - began) / 1000
+    t.ok(ms < 200, `seed ${seed}: ${ms} ms`)
+    t.same(leaderOf(world).topics, ['committed'], 'before its controller is told that it leads')
+    leaderOf(world).append('after')
+    await world.until(old.start())
+    t.ok(await world.waitFor(() => world.isInStep(), 3000))
+    t.same(old.topics, ['after', 'committed'])
+    world.end()
+  }
+})
+
+test('a leader that is cut off commits nothing, gives up, and drops what nobody else has', async t => {
+  const world = await formed({ seed: 3 })
+  const old = leaderOf(world)
+  const { epoch } = old
+  old.append('committed')
+  await world.waitFor(() => world.isInStep())
+  world.network.isolate(`node-${old.id}`)
+  old.append('lost-1')
+  old.append('lost-2', 40)
+  const end = old.log?.logEndOffset ?? 0
+  t.ok(await world.waitFor(() => world.running.some(node => node !== old && node.log?.isLeader), 10_000))
+  const next = world.running.find(node => node !== old && node.log?.isLeader) as QuorumNode
+  next.append('kept')
+  await world.waitFor(() => next.topics.includes('kept'))
+  await world.run(5000)
+  t.same(old.told, [...old.told.slice(0, -1), 'resign'], 'it knows that it leads no more')
+  t.throws(() => old.append('more'), { code: 'ERR_NOT_LEADER' })
+  t.equal(old.log?.logEndOffset, end)
+  t.same(old.topics, ['committed'], 'nobody has seen what was not committed')
+  world.network.healAll()
+  t.ok(await world.waitFor(() => world.isInStep(), 5000), 'in step')
+  t.same(old.topics, ['committed', 'kept'])
+  t.ok(old.epoch > epoch)
+  t.match(old.lines.join(''), /metadata-log-truncated/)
+  old.crash()
+  await world.until(old.start())
+  t.ok(await world.waitFor(() => world.isInStep(), 5000))
+  t.same(old.topics, ['committed', 'kept'], 'and the disk has not either')
+  world.end()
+})
+
+test('a leader that hands over is followed at once; the whole cluster stops in order', async t => {
+  const world = await formed({ seed: 5 })
+  const old = leaderOf(world)
+  const began = world.agenda.nowUs
+  const stopped = old.stop()
+  t.ok(await world.waitFor(() => world.leader !== null && world.leader !== old, 1000))
+  t.ok(world.agenda.nowUs - began < 100_000, `${(world.agenda.nowUs - began) / 1000} ms`)
+  await world.until(stopped)
+  t.equal(old.told.at(-1), 'resign')
+  for (const node of world.running) await world.until(node.stop(), 3000)
+  await world.startAll()
+  t.ok(await world.waitFor(() => world.isInStep(), 3000))
+  world.end()
+})
+
+const SMALL = [
+  'metadata.log.max.record.bytes.between.snapshots=2000',
+  'internal.metadata.log.segment.bytes=2000',
+  'controller.quorum.fetch.snapshot.max.bytes=700',
+  'controller.quorum.fetch.max.bytes=600'
+]
+
+/** One topic after the other, each committed, with time for snapshots between. */
+async function fill(world: QuorumWorld, prefix: string, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const leader = leaderOf(world)
+    leader.append(`${prefix}-${i}`, 2)
+    await world.waitFor(() => leader.topics.includes(`${prefix}-${i}`))
+    if (i % 10 === 9) await world.run(600)
+  }
+}
+
+test('who was away too long takes the leader’s snapshot, and its listeners hear what changed', async t => {
+  const world = await formed({ seed: 7, set: SMALL })
+  await fill(world, 'before', 10)
+  await world.waitFor(() => world.isInStep())
+  const away = world.followers[0] as QuorumNode
+  world.network.isolate(`node-${away.id}`)
+  const seen = away.log?.cache.image.copy() as MetadataImage
+  await fill(world, 'during', 60)
+  t.ok((leaderOf(world).log?.logStartOffset ?? 0) > (away.log?.logEndOffset ?? 0), 'the log begins later now')
+  const changed: string[] = []
+  away.log?.cache.onChange((image, delta) => {
+    for (const id of delta.createdTopics) changed.push(image.topicsById.get(id)?.name ?? '?')
+    t.ok([...delta.partitions.keys()].every(id => image.topicsById.has(id)))
+  })
+  world.network.healAll()
+  t.ok(await world.waitFor(() => world.isInStep(), 10_000), 'in step')
+  t.match(away.lines.join(''), /metadata-snapshot-fetched/)
+  t.same(
+    changed.sort(),
+    away.topics.filter(name => name.startsWith('during')),
+    'each new topic is told once'
+  )
+  const { created, deleted } = told(seen, away.log?.cache.image as MetadataImage)
+  t.same([created.length, deleted.length], [60, 0])
+  for (const node of world.nodes) node.crash()
+  await world.startAll()
+  t.ok(await world.waitFor(() => world.isInStep(), 5000))
+  for (const node of world.nodes) t.equal(node.topics.length, 70)
+  t.ok(
+    world.nodes.every(node => (node.log?.logStartOffset ?? 0) > 0),
+    'every node snapshots and cuts its own log'
+  )
+  world.end()
+})
+
+function told(before: MetadataImage, after: MetadataImage) {
+  const delta = deltaBetween(before, after)
+  return { created: [...delta.createdTopics], deleted: [...delta.deletedTopics.values()].map(({ name }) => name) }
+}
+
+test('a power failure at any moment of taking a snapshot leaves a node that takes it again', async t => {
+  let during = 0
+  for (let seed = 1; seed <= 12; seed++) {
+    const world = await formed({ seed, set: SMALL })
+    const away = world.followers[0] as QuorumNode
+    away.kill()
+    await fill(world, 'topic', 40)
+    await world.until(away.start())
+    await world.run(2 + seed * 1.5)
+    if (away.topics.length < 40) during++
+    away.crash(seed % 2 === 0 ? 'drop' : 'mixed')
+    await world.until(away.start())
+    t.ok(await world.waitFor(() => world.isInStep(), 10_000), `seed ${seed}: ${away.failure?.message ?? 'in step'}`)
+    t.equal(away.topics.length, 40)
+    world.end()
+  }
+  t.ok(during > 3, `${during} times in the middle of it`)
+})
+
+test('a node that lost its disk follows, and neither votes nor leads before it has everything', async t => {
+  const world = await formed({ seed: 11 })
+  const leader = leaderOf(world)
+  const [lacking, wiped] = world.followers as [QuorumNode, QuorumNode]
+  world.network.isolate(`node-${lacking.id}`)
+  leader.append('precious')
+  await world.waitFor(() => leader.topics.includes('precious'))
+  wiped.wipe()
+  leader.kill()
+  world.network.healAll()
+  await world.until(wiped.start())
+  await world.run(30_000)
+  t.equal(world.leader, null, 'together both would have forgotten')
+  await world.until(leader.start())
+  t.ok(await world.waitFor(() => world.isInStep(), 10_000), 'in step')
+  for (const node of world.nodes) t.same(node.topics, ['precious'])
+  t.equal(wiped.catalog?.clusterId, leader.catalog?.clusterId, 'it is of the cluster again')
+  lacking.kill()
+  leaderOf(world).append('after')
+  t.ok(await world.waitFor(() => world.running.every(node => node.topics.includes('after')), 5000), 'and counts again')
+  world.end()
+})
+
+test('a directory of another cluster ends its node in one line; the others go on', async t => {
+  const world = await formed({ seed: 13 })
+  const foreign = world.followers[1] as QuorumNode
+  foreign.wipe()
+  await foreign.format('AAAAAAAAAAAAAAAAAAfoRQ')
+  await world.until(foreign.start())
+  t.ok(await world.waitFor(() => foreign.failure !== null, 10_000))
+  t.match(foreign.failure, { code: 'ERR_WRONG_DIRECTORY', message: /belongs to cluster AAAAAAAAAAAAAAAAAAfoRQ/ })
+  t.notMatch(foreign.failure?.message, /\n/)
+  leaderOf(world).append('still')
+  t.ok(await world.waitFor(() => world.running.every(node => node.topics.includes('still')), 3000))
+  world.end()
+})
+
+test('directories that an operator formatted make a cluster of that id', async t => {
+  const world = new QuorumWorld({ seed: 17 })
+  for (const node of world.nodes) await node.format('AAAAAAAAAAAAAAAAAAfoRQ')
+  await world.until(Promise.all([world.node(1).start(), world.node(2).start()]))
+  t.ok(await world.waitFor(() => world.isInStep(), 5000), 'two of three are enough: somebody vouches for them')
+  t.equal(world.node(1).log?.cache.image.configs(4, '').get('moldau.cluster.id'), 'AAAAAAAAAAAAAAAAAAfoRQ')
+  world.end()
+})
+
+test('a leader with another history below the high watermark ends the node; nothing committed is cut', async t => {
+  const world = await formed({ seed: 19 })
+  await fill(world, 'topic', 5)
+  await world.waitFor(() => world.isInStep())
+  const [keeper, ...others] = [...world.followers, leaderOf(world)] as [QuorumNode, QuorumNode, QuorumNode]
+  const clusterId = keeper.catalog?.clusterId ?? ''
+  for (const node of others) {
+    node.wipe()
+    await node.format(clusterId)
+  }
+  await world.until(Promise.all(others.map(node => node.start())))
+  t.ok(await world.waitFor(() => keeper.failure !== null, 20_000))
+  t.match(keeper.failure, { code: 'ERR_LOG_CORRUPT', message: /committed: one of both logs has lost records/ })
+  const bytes = keeper.files?.readFileSync(`${METADATA}/00000000000000000000.log`)
+  t.ok(bytes?.includes('topic-4'), 'its records are where they were')
+  world.end()
+})
+
+test('kills, power failures, cuts and pauses: what one saw committed, all see, in one order', async t => {
+  const elections = new Set<string>()
+  for (let seed = 1; seed <= 25; seed++) {
+    const world = await formed({ seed: 100 + seed, set: seed % 2 ? SMALL : [] })
+    const story = new Story(world)
+    for (let act = 0; act < 25; act++) await story.act()
+    await story.heal()
+    t.ok(await world.waitFor(() => world.isInStep(), 30_000), `seed ${seed}: ${story.state()}`)
+    t.equal(story.complaint, null, `seed ${seed}: ${story.complaint}`)
+    const topics = new Set(leaderOf(world).topics)
+    t.same(
+      [...story.committed].filter(name => !topics.has(name)),
+      [],
+      `seed ${seed}: nothing is lost`
+    )
+    t.ok(story.committed.size > 3, `seed ${seed}: ${story.committed.size} committed`)
+    for (const one of story.leaders) elections.add(`${seed} ${one}`)
+    world.end()
+  }
+  t.ok(elections.size > 60, `${elections.size} leaders`)
+})
+
+/** Random faults, and a watch over everything that every node shows. */
+class Story {
+  readonly committed = new Set<string>()
+  /** `epoch node` */
+  readonly leaders = new Map<number, number>()
+  complaint: string | null = null
+  readonly #world: QuorumWorld
+  #count = 0
+
+  constructor(world: QuorumWorld) {
+    this.#world = world
+    world.check = () => this.#watch()
+  }
+
+  async act(): Promise<void> {
+    const world = this.#world
+    const { dice, network } = world
+    const node = dice.pick(world.nodes)
+    const down = world.nodes.filter(each => !each.isRunning)
+    const what = dice.below(9)
+    if (what === 0) node.kill()
+    else if (what === 1 && node.isRunning) node.crash(dice.isOneIn(2) ? 'drop' : 'mixed')
+    else if (what === 2) network.isolate(`node-${node.id}`)
+    else if (what === 3) network.cut(`node-${node.id}`, `node-${(node.id % 3) + 1}`)
+    else if (what === 4) node.process?.pause()
+    else if (what === 5) for (const each of world.nodes) each.process?.resume()
+    else if (what === 6) network.healAll()
+    else if (down.length > 0) await this.#start(dice.pick(down))
+    for (let i = dice.below(4); i > 0; i--) this.#append()
+    await world.run(dice.below(what > 6 ? 3000 : 600))
+    if (down.length === 3) await this.heal()
+  }
+
+  async heal(): Promise<void> {
+    const world = this.#world
+    world.network.healAll()
+    for (const node of world.nodes) {
+      node.process?.resume()
+      if (!node.isRunning) await this.#start(node)
+    }
+    await world.waitFor(() => world.leader !== null)
+  }
+
+  async #start(node: QuorumNode): Promise<void> {
+    const started = node.start()
+    await this.#world.waitFor(() => node.log !== null || !node.isRunning, 2000)
+    void started
+  }
+
+  #append(): void {
+    try {
+      this.#world.leader?.append(`t${this.#count++}`)
+    } catch {
+      // It leads no more, or its process stands still.
+    }
+  }
+
+  state(): string {
+    return this.#world.nodes
+      .map(({ id, log, failure }) => {
+        const shown = log && `${log.leaderId}/${log.leaderEpoch} ${log.cache.endOffset}/${log.logEndOffset}`
+        return `${id}: ${failure?.message ?? shown ?? 'down'}`
+      })
+      .join('; ')
+  }
+
+  #watch(): void {
+    let longest: string[] = []
+    for (const { id, log, failure } of this.#world.nodes) {
+      if (failure) this.complaint ??= `node ${id} failed: ${failure.message}`
+      if (!log) continue
+      if (log.isLeader) {
+        const known = this.leaders.get(log.leaderEpoch) ?? id
+        if (known !== id) this.complaint ??= `${known} and ${id} lead epoch ${log.leaderEpoch}`
+        this.leaders.set(log.leaderEpoch, id)
+      }
+      const { topicsByName } = log.cache.image
+      if (topicsByName.size > longest.length) longest = [...topicsByName.keys()]
+    }
+    if (longest.length === 0) return
+    for (const name of longest.slice(this.committed.size)) this.committed.add(name)
+    for (const { id, log } of this.#world.nodes) {
+      let at = 0
+      for (const name of log?.cache.image.topicsByName.keys() ?? []) {
+        if (name !== longest[at++]) this.complaint ??= `node ${id} has ${name} where another has ${longest[at - 1]}`
+      }
+    }
+  }
+}
