@@ -181,9 +181,12 @@ export class Registration {
     const reply = await this.#heartbeat(false).catch(passing)
     if (reply === null || this.#isStopping) return false
     if (reply.errorCode === ErrorCode.NONE) return !reply.isFenced
-    if (FORGOTTEN.has(reply.errorCode)) await this.register()
-    else this.#o.logger.warn({ error: errorName(reply.errorCode) }, 'heartbeat-refused')
-    return false
+    if (!FORGOTTEN.has(reply.errorCode)) {
+      this.#o.logger.warn({ error: errorName(reply.errorCode) }, 'heartbeat-refused')
+      return false
+    }
+    await this.register()
+    return this.#beat()
   }
 
   #pause(ms: number): Promise<void> {

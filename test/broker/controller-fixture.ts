@@ -2,7 +2,10 @@
 import type { Test } from 'tap'
 import { type BrokerConfig, loadConfig } from '../../broker/config.ts'
 import type { Controller } from '../../broker/controller.ts'
+import type { Channel } from '../../broker/controller-channel.ts'
+import { isWithoutQuorum, openChannel } from '../../broker/controller-links.ts'
 import { bootstrapCheckpoint, openController } from '../../broker/controller-open.ts'
+import type { Caller } from '../../broker/controller-sessions.ts'
 import { createLogger } from '../../broker/log.ts'
 import { nodeNetwork } from '../../broker/net/network.ts'
 import { Registration } from '../../broker/registration.ts'
@@ -54,9 +57,11 @@ export class Node {
       onEvent: () => {},
       onOffline: error => controller?.stop(error)
     })
+    const stalls = new Stalls(clock)
+    stalls.start()
     controller = await openController({
       ...{ catalog, files, clock, random, config, logger, nodeId: 1, incarnationId: random.uuid() },
-      ...{ controllerEndPoints: [], settled: () => Promise.resolve(), network: nodeNetwork, stalls: new Stalls(clock) },
+      ...{ controllerEndPoints: [], settled: () => Promise.resolve(), network: nodeNetwork, stalls },
       onFatal: error => controller?.stop(error)
     })
     return new Life(this, catalog, controller)
@@ -78,22 +83,22 @@ export class Life {
   readonly node: Node
   readonly catalog: Catalog
   readonly controller: Controller
+  readonly channel: Channel
   readonly registration: Registration
 
   constructor(node: Node, catalog: Catalog, controller: Controller) {
     const { clock, random, config } = node
+    const surroundings = { controller, network: nodeNetwork, clock, config }
     this.node = node
     this.catalog = catalog
     this.controller = controller
     const endpoint = { name: 'PLAINTEXT', host: 'localhost', port: 9092, securityProtocol: 0 }
+    this.channel = openChannel({ ...surroundings, settled: () => Promise.resolve() })
     this.registration = new Registration({
-      ...{
-        controller,
-        nodeId: 1,
-        clusterId: catalog.clusterId ?? '',
-        incarnationId: random.uuid(),
-        endpoints: [endpoint]
-      },
+      ...{ channel: this.channel, nodeId: 1, clusterId: () => catalog.clusterId, incarnationId: random.uuid() },
+      ...{ endpoints: [endpoint], controllerEndPoints: [], offlineLogDirs: () => [] },
+      metadataEndOffset: () => controller.metadata.endOffset,
+      isAlone: () => isWithoutQuorum(surroundings),
       ...{ rack: null, logDirs: [catalog.directoryId], previousBrokerEpoch: () => Promise.resolve(-1), clock },
       heartbeatIntervalMs: () => config.get('broker.heartbeat.interval.ms'),
       logger: createLogger({ level: 'silent' }),
@@ -113,6 +118,7 @@ export class Life {
 
   async stop(): Promise<void> {
     await this.registration.stop()
+    this.channel.close()
     this.controller.stop()
     await this.catalog.close({ brokerEpoch: this.registration.brokerEpoch })
   }
@@ -144,12 +150,24 @@ export const turns = async (count = 5): Promise<void> => {
 
 /** Registers another broker, fenced. */
 export async function otherBroker(t: Test, life: Life, brokerId: number): Promise<number> {
-  const self = life.image.brokers.get(1)
-  const reply = await life.controller.registerBroker({
-    ...{ brokerId, clusterId: life.catalog.clusterId ?? '', incarnationId: life.node.random.uuid(), rack: null },
-    ...{ listeners: [], features: self?.features ?? [], isMigratingZkBroker: false, previousBrokerEpoch: -1 },
-    logDirs: [life.node.random.uuid()]
-  })
+  const reply = await life.controller.registerBroker(registrationOf(life, brokerId), connection())
   t.equal(errorName(reply.errorCode), 'NONE')
   return reply.brokerEpoch
+}
+
+/** What another broker asks for. */
+export function registrationOf(life: Life, brokerId: number, host = 'elsewhere') {
+  const self = life.image.brokers.get(1)
+  return {
+    ...{ brokerId, clusterId: life.catalog.clusterId ?? '', incarnationId: life.node.random.uuid(), rack: null },
+    ...{ features: self?.features ?? [], isMigratingZkBroker: false, previousBrokerEpoch: -1 },
+    listeners: [{ name: 'PLAINTEXT', host, port: 9092, securityProtocol: 0 }],
+    logDirs: [life.node.random.uuid()]
+  }
+}
+
+/** A connection that stays until the test ends it. */
+export function connection(connectionId = 7): Caller & { readonly end: () => void } {
+  const abort = new AbortController()
+  return { connectionId, signal: abort.signal, end: () => abort.abort() }
 }

@@ -8,7 +8,7 @@ import { ErrorCode, errorName } from '../../protocol/errors.ts'
 import { recordAt } from '../../replication/metadata/records.ts'
 import type { MemoryFiles } from '../../storage/files-memory.ts'
 import { shows } from '../replication/controller/cluster.ts'
-import { METADATA, Node, otherBroker, turns } from './controller-fixture.ts'
+import { connection, METADATA, Node, otherBroker, registrationOf, turns } from './controller-fixture.ts'
 
 test('a first life, a second one: new epochs, the same cluster', async t => {
   const node = new Node()
@@ -78,10 +78,11 @@ test('a failed sync: nothing more is decided, and what was held is refused', asy
   t.equal(await life.create('a'), 'NONE')
   node.files.inject({ operation: 'sync', path: '__cluster_metadata', code: 'EIO' })
   await t.rejects(life.create('b'))
-  await t.rejects(life.create('c'), { code: 'ERR_NOT_LEADER' })
+  await t.rejects(life.create('c'), { code: 'ERR_NOT_CONTROLLER' })
   t.strictSame([...life.image.topicsByName.keys()], ['a'])
   t.equal(life.controller.activeControllerId, -1)
   life.crash('keep')
+  node.files.heal()
   const next = await node.start()
   t.ok(next.image.topicsByName.has('a'))
   await next.stop()
@@ -143,25 +144,23 @@ test('a broker that falls silent is fenced; its neighbour with the same id is tu
   const node = new Node()
   const life = await node.start()
   const brokerEpoch = await otherBroker(t, life, 2)
-  const beat = (wantFence = false) =>
-    life.controller.heartbeat({
-      ...{ brokerId: 2, brokerEpoch, currentMetadataOffset: life.controller.metadata.endOffset - 1, wantFence },
-      ...{ wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
-    })
+  const caller = connection()
+  const beat = (wantFence = false) => {
+    const currentMetadataOffset = life.controller.metadata.endOffset - 1
+    const wish = { wantFence, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
+    return life.controller.heartbeat({ brokerId: 2, brokerEpoch, currentMetadataOffset, ...wish }, caller)
+  }
   t.match(await beat(), { errorCode: 0, isFenced: false })
-  const other = await life.controller.registerBroker({
-    ...{ brokerId: 2, clusterId: life.catalog.clusterId, incarnationId: node.random.uuid(), rack: null, listeners: [] },
-    ...{ features: [], isMigratingZkBroker: false, previousBrokerEpoch: -1, logDirs: [node.random.uuid()] }
-  })
+  const other = await life.controller.registerBroker(registrationOf(life, 2), connection())
   t.equal(errorName(other.errorCode), 'DUPLICATE_BROKER_REGISTRATION')
   const pass = async (ms: number) => {
-    for (let left = ms; left > 0; left -= 500) {
-      node.clock.advance(500)
-      await turns()
+    for (let left = ms; left > 0; left -= 50) {
+      node.clock.advance(50)
+      await turns(2)
     }
   }
-  await pass(8_500)
-  t.equal(life.image.brokers.get(2)?.fenced, false, 'a session lasts 9 seconds')
+  await pass(5_500)
+  t.equal(life.image.brokers.get(2)?.fenced, false, 'a session lasts 6 seconds')
   node.clock.advance(60_000)
   await turns()
   t.equal(life.image.brokers.get(2)?.fenced, false, 'this process stood still: nobody else is blamed')
@@ -179,11 +178,11 @@ test('leadership goes back to preferred replicas at its interval, unless that is
     const node = new Node({ set })
     const life = await node.start()
     const brokerEpoch = await otherBroker(t, life, 2)
-    const beat = (wantFence: boolean) =>
-      life.controller.heartbeat({
-        ...{ brokerId: 2, brokerEpoch, currentMetadataOffset: life.controller.metadata.endOffset - 1, wantFence },
-        ...{ wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
-      })
+    const beat = (wantFence: boolean) => {
+      const currentMetadataOffset = life.controller.metadata.endOffset - 1
+      const wish = { wantFence, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
+      return life.controller.heartbeat({ brokerId: 2, brokerEpoch, currentMetadataOffset, ...wish }, null)
+    }
     await beat(false)
     const assignments = [{ partitionIndex: 0, brokerIds: [2, 1] }]
     const topic = { name: 'a', numPartitions: -1, replicationFactor: -1, assignments, configs: [] }
@@ -195,7 +194,7 @@ test('leadership goes back to preferred replicas at its interval, unless that is
     // Broker 2 caught up: what AlterPartition would have said.
     const joined = { topicId: made?.topicId, partitionId: 0, isr: [1, 2] }
     life.controller.metadataLog.append([recordAt(30, 'PartitionChangeRecord', joined)])
-    life.controller.apply(recordAt(30, 'PartitionChangeRecord', joined), life.controller.metadataLog.logEndOffset)
+    life.controller.apply(recordAt(30, 'PartitionChangeRecord', joined))
     for (let seconds = 0; seconds < 22; seconds += 0.5) {
       if (seconds === 19) t.equal(partition()?.leader, 1, 'not before its time')
       node.clock.advance(500)
@@ -233,8 +232,8 @@ test('topics that nobody creates by hand', async t => {
   const node = new Node()
   const life = await node.start()
   const [first, second] = await Promise.all([
-    life.controller.autoCreate(['clicks', '__consumer_offsets']),
-    life.controller.autoCreate(['clicks'])
+    life.channel.autoCreate(['clicks', '__consumer_offsets']),
+    life.channel.autoCreate(['clicks'])
   ])
   t.strictSame(
     [...first],

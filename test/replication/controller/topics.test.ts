@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { errorName } from '../../../protocol/errors.ts'
 import { ZERO_UUID } from '../../../protocol/types.ts'
-import { decideAutoCreate } from '../../../replication/controller/auto-create.ts'
+import { autoTopics } from '../../../replication/controller/auto-create.ts'
 import { placeReplicas } from '../../../replication/controller/placement.ts'
 import { topicNameFault } from '../../../replication/controller/topic-names.ts'
 import {
@@ -206,10 +206,15 @@ test('a topic grows and never shrinks', async t => {
 
 test("the broker's own topics fit a small cluster", async t => {
   const on = cluster([1])
-  const settings = { offsetsPartitions: 50, offsetsReplicationFactor: 3, offsetsSegmentBytes: 104857600 }
+  const settings = {
+    ...{ offsetsPartitions: 50, offsetsReplicationFactor: 3, offsetsSegmentBytes: 104857600, brokersMeant: 0 }
+  }
   const names = ['__consumer_offsets', 'clicks', 'no way']
-  const auto = () =>
-    run(on, decideAutoCreate(on.image, names, settings, on.rules)).map(({ errorCode }) => errorName(errorCode))
+  const auto = () => {
+    const topics = [...(autoTopics(on.image, names, settings) ?? [])] as never
+    const made = run(on, decideCreateTopics(on.image, { topics, validateOnly: false }, on.rules))
+    return made.map(({ errorCode }) => errorName(errorCode))
+  }
   t.strictSame(auto(), ['NONE', 'NONE', 'INVALID_TOPIC_EXCEPTION'])
   const offsets = on.image.topicsByName.get('__consumer_offsets')
   t.equal(offsets?.partitions.length, 50)
@@ -218,7 +223,9 @@ test("the broker's own topics fit a small cluster", async t => {
     ...{ 'cleanup.policy': 'compact', 'compression.type': 'producer', 'segment.bytes': '104857600' }
   })
   t.equal(on.image.topicsByName.get('clicks')?.partitions.length, 2)
-  t.strictSame(auto(), ['NONE', 'NONE', 'INVALID_TOPIC_EXCEPTION'], 'asked twice, made once')
+  t.strictSame(auto(), ['TOPIC_ALREADY_EXISTS', 'TOPIC_ALREADY_EXISTS', 'INVALID_TOPIC_EXCEPTION'], 'made once')
+  const [meant] = autoTopics(cluster([1]).image, ['__consumer_offsets'], { ...settings, brokersMeant: 3 }) ?? []
+  t.equal(meant?.replicationFactor, 3, 'brokers that are not up yet are waited for')
 })
 
 test('placement: distinct brokers, racks first, leaders evenly, live ones first', async t => {
