@@ -12,7 +12,7 @@ export interface Marks {
 
 export function checkHighWatermark(ledger: Ledger, name: string, epoch: LeaderEpoch, marks: Marks): void {
   const { highWatermark, lastStableOffset, logEndOffset } = marks
-  const before = ledger.highWatermarks.get(epoch) ?? 0
+  const before = ledger.highWatermarks.get(epoch) ?? -1
   demand(
     highWatermark >= before,
     'high-watermark',
