@@ -309,6 +309,8 @@ export class Log {
   async #restartAt(offset: Offset): Promise<void> {
     await this.#beginCut(offset)
     this.#logStartOffset = offset
+    // None of the epochs that were before has a record here any more (UnifiedLog.truncateFullyAndStartAt).
+    this.epochs.truncateFromEnd(0)
     this.producers.clear()
     await this.snapshots.deleteBelow(offset)
     await replaceAll(this, offset)

@@ -29,7 +29,9 @@ export class QuorumLog {
 
   /** Of the last record; after a snapshot the one that it names. */
   get lastEpoch(): LeaderEpoch {
-    return this.log.epochs.latest?.epoch ?? this.snapshots.latest?.epoch ?? 0
+    const { epochs, logEndOffset, logStartOffset } = this.log
+    const ofLog = logEndOffset > logStartOffset ? epochs.latest?.epoch : undefined
+    return ofLog ?? this.snapshots.latest?.epoch ?? 0
   }
 
   /** Whether a follower whose log ends at `offset`, with a record of `epoch`, may go on from there. */

@@ -323,6 +323,7 @@ test('truncation cuts at a batch, takes producers and epochs back, and is durabl
   t.equal(after.logEndOffset, 8)
   t.equal(await after.truncateFullyAndStartAt(100), 100)
   t.equal(after.logStartOffset, 100)
+  t.same(after.epochs.entries, [], 'what it had in that epoch is gone')
   t.match(after.appendAsLeader(batchOf(), client), { baseOffset: 100 })
 })
 
