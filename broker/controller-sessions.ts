@@ -51,11 +51,11 @@ export class BrokerSessions {
   begin(brokerIds: readonly BrokerId[]): void {
     const nowMs = this.#o.clock.monotonicMs()
     this.#stalledMs = this.#o.stalls.totalMs
+    this.#scheduleTick()
     for (const brokerId of brokerIds) {
       this.#sessions.touch(brokerId, -1, nowMs)
       void this.#lookFor(brokerId)
     }
-    this.#scheduleTick()
   }
 
   /** Another node leads: nothing is judged here any more. */
@@ -134,7 +134,7 @@ export class BrokerSessions {
       const found = await probe(address).catch(() => 'silent' as const)
       if (this.#isCancelled(brokerId, heard)) return
       if (found !== 'refused') continue
-      logger.warn({ brokerId, ...address }, 'broker-gone')
+      logger.warn({ brokerId, host: address.host, port: address.port }, 'broker-gone')
       this.remove(brokerId)
       fence(brokerId, 'gone')
       return

@@ -132,7 +132,10 @@ export class Registration {
       // A short try: between two it is asked whether there is anybody left to answer.
       const reply = await this.#heartbeat(true, Math.min(leftMs, STOP_MS / 10)).catch(passing)
       if (reply !== null && (reply.shouldShutDown || reply.errorCode !== ErrorCode.NONE)) return
-      if (reply === null && (await isAlone())) break
+      if (reply === null && (await isAlone())) {
+        logger.info('left-without-a-controller')
+        return
+      }
       // The first one begins the shutdown, and alone in the cluster the second ends it.
       if (attempt > 0) await this.#pause(RETRY_MS)
     }
