@@ -61,7 +61,7 @@ export class QuorumNode {
   /** The highest epoch in which it said anything as a voter. */
   promised = 0
   #jobs: (() => void)[] = []
-  #isStoring = false
+  #storing: StoredVote | null = null
   #syncs = 0
   #ticks = 0
   #fetches = 0
@@ -77,7 +77,7 @@ export class QuorumNode {
     this.life++
     this.isUp = true
     this.#jobs = []
-    this.#isStoring = false
+    this.#storing = null
     this.leads = -1
     this.follows = null
     const { stored, log } = this.disk
@@ -93,6 +93,8 @@ export class QuorumNode {
   crash(): void {
     const { log, syncedEndOffset } = this.disk
     this.isUp = false
+    this.life++
+    if (this.#storing !== null && this.#world.chance() < 0.5) this.disk.stored = this.#storing
     this.disk.log = log.slice(0, syncedEndOffset + this.#world.below(log.length - syncedEndOffset + 1))
     this.disk.syncedEndOffset = Math.min(syncedEndOffset, this.disk.log.length)
   }
@@ -163,11 +165,11 @@ export class QuorumNode {
 
   #store({ epoch, leaderId, votedId }: Effect & { kind: 'store' }, then: readonly Effect[]): void {
     const { life } = this
-    this.#isStoring = true
+    this.#storing = { leaderEpoch: epoch, leaderId, votedId }
     this.#world.after(this.#world.diskMs(), this, () => {
       if (life !== this.life) return
-      this.disk.stored = { leaderEpoch: epoch, leaderId, votedId }
-      this.#isStoring = false
+      this.disk.stored = this.#storing
+      this.#storing = null
       this.#perform(then)
       this.#armTick()
       this.#drain()
@@ -175,7 +177,7 @@ export class QuorumNode {
   }
 
   #drain(): void {
-    while (!this.#isStoring && this.isUp) {
+    while (this.#storing === null && this.isUp) {
       const job = this.#jobs.shift()
       if (job === undefined) return
       job()
@@ -224,6 +226,7 @@ export class QuorumNode {
       default:
         effect satisfies never
     }
+    this.#world.seen(this, effect)
   }
 
   #logEnd(): { logEndOffset: number; lastEpoch: number } {
@@ -293,7 +296,7 @@ export class QuorumNode {
       this.disk.log.push(...answer.entries)
       this.#appended()
     } else {
-      this.#world.after(20, this, () => {
+      this.#world.after(40, this, () => {
         if (fetch === this.#fetches) this.#fetch()
       })
     }

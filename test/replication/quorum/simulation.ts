@@ -1,7 +1,7 @@
 // One story of a simulated quorum: faults by the dice, then peace, in which it must elect one leader, keep it, commit on
 // every node, and make voters of all.
 import assert from 'node:assert/strict'
-import { step } from '../../../replication/quorum/step.ts'
+import { type Effect, step } from '../../../replication/quorum/step.ts'
 import type { QuorumNode, Step } from './node.ts'
 import { World } from './world.ts'
 
@@ -11,12 +11,12 @@ export interface Outcome {
   readonly committed: number
 }
 
-const FAULTS_MS = 15_000
-const PEACE_MS = 15_000
+const FAULTS_MS = 12_000
+const PEACE_MS = 5_000
 
 export function simulate(seed: number, planted: Step = step): Outcome {
-  const voters = [1, 3, 3, 5][seed % 4] as number
-  const world = new World({ seed, voters, isFormatted: (seed >> 2) % 2 === 0, step: planted })
+  const voters = [3, 5, 3, 1, 3, 5, 4, 2][seed % 8] as number
+  const world = new World({ seed, voters, isFormatted: (seed >> 3) % 2 === 0, step: planted })
   for (const node of world.nodes) world.after(world.chance() * 300, null, () => node.start())
   world.runUntil(300)
   // Some stories begin in peace, so that there is something to lose.
@@ -25,6 +25,8 @@ export function simulate(seed: number, planted: Step = step): Outcome {
     world.runUntil(1_000)
     world.isCalm = false
   }
+  if (world.chance() < 0.5) world.onSeen = (node, effect) => nemesis(world, node, effect)
+  world.latencyMs = [3, 3, 30][world.below(3)] as number
   const busy = 10 + world.chance() * 60
   while (world.nowMs < FAULTS_MS) {
     world.append()
@@ -63,6 +65,26 @@ function fault(world: World): void {
   }
 }
 
+function nemesis(world: World, node: QuorumNode, effect: Effect): void {
+  const isVote = (effect.kind === 'reply' && effect.isGranted) || effect.kind === 'send-vote'
+  if (!isVote && effect.kind !== 'lead' && effect.kind !== 'advance-high-watermark') return
+  if (world.chance() > (effect.kind === 'advance-high-watermark' ? 0.002 : 0.04)) return
+  world.after(0, null, () => strike(world, node))
+}
+
+function strike(world: World, node: QuorumNode): void {
+  const other = world.nodes[world.below(world.nodes.length)] as QuorumNode
+  const dice = world.chance()
+  if (dice < 0.5) restart(world, node, false)
+  else if (dice < 0.7) restart(world, node, true)
+  else if (dice < 0.8) restart(world, other, true)
+  else if (dice < 0.9) cut(world, [`${node.id}>${other.id}`, `${other.id}>${node.id}`])
+  else {
+    world.pause(node)
+    world.after(world.chance() * 1500, null, () => world.resume(node))
+  }
+}
+
 function cut(world: World, keys: readonly string[]): void {
   for (const key of keys) world.cuts.add(key)
   world.after(world.chance() * 4000, null, () => {
@@ -70,12 +92,12 @@ function cut(world: World, keys: readonly string[]): void {
   })
 }
 
-/** A disk may be lost where all others are whole: one at a time, and never of the only one. */
+/** A disk may be lost where all others are whole: one at a time, and where a majority is left. */
 function restart(world: World, node: QuorumNode, isWiping: boolean): void {
   if (!node.isUp) return
   world.crash(node)
   const isWhole = world.nodes.every(other => other === node || (!other.isWiped && other.disk.stored !== null))
-  if (isWiping && isWhole && world.nodes.length > 1) node.wipe()
+  if (isWiping && isWhole && world.nodes.length > 2) node.wipe()
   world.after(world.chance() ** 3 * 3000, null, () => {
     if (!node.isUp) node.start()
   })
@@ -86,7 +108,7 @@ function settle(world: World): QuorumNode | null {
   world.heal()
   const isWhole = world.nodes.every(node => !node.isWiped && node.disk.stored !== null)
   const candidate = world.nodes[world.below(world.nodes.length)] as QuorumNode
-  const absent = isWhole && world.nodes.length > 1 && world.chance() < 0.4 ? candidate : null
+  const absent = isWhole && world.nodes.length > 2 && world.chance() < 0.4 ? candidate : null
   for (const node of world.nodes) {
     world.crash(node)
     if (node !== absent) node.start()
@@ -103,9 +125,8 @@ function restartNow(world: World, node: QuorumNode): void {
   node.start()
 }
 
-function checkPeace(world: World, absent: QuorumNode | null): Outcome {
-  const nodes = world.nodes.filter(node => node !== absent)
-  world.runUntil(world.nowMs + PEACE_MS)
+/** One leader whom all know, in one epoch, and what is appended gets committed everywhere. */
+function checkProgress(world: World, nodes: readonly QuorumNode[]): QuorumNode {
   const leader = leaderOf(world)
   assert(leader, 'there is no leader')
   const { epoch } = leader.quorum
@@ -114,11 +135,39 @@ function checkPeace(world: World, absent: QuorumNode | null): Outcome {
     assert(!quorum.isFresh, `node ${id} is no voter`)
   }
   const [value] = world.append()
-  world.runUntil(world.nowMs + 3_000)
+  world.runUntil(world.nowMs + 1_000)
   assert(world.invariants.committed.at(-1)?.value === value, 'nothing is committed')
   for (const { id, quorum, disk } of nodes) {
     assert(quorum.epoch === epoch, `epoch ${epoch} ended without a reason`)
     assert(quorum.highWatermark === disk.log.length, `node ${id} does not know what is committed`)
+  }
+  return leader
+}
+
+function checkPeace(world: World, absent: QuorumNode | null): Outcome {
+  const nodes = world.nodes.filter(node => node !== absent)
+  world.runUntil(world.nowMs + PEACE_MS)
+  const leader = checkProgress(world, nodes)
+  const { epoch } = leader.quorum
+  const follower = nodes.find(node => node !== leader)
+  if (absent === null && nodes.length > 2 && follower !== undefined) {
+    // Who was away for long disturbs nobody when it is back (KIP-996).
+    cut(
+      world,
+      world.nodes.flatMap(({ id }) => [`${follower.id}>${id}`, `${id}>${follower.id}`])
+    )
+    world.runUntil(world.nowMs + 8_000)
+    world.cuts.clear()
+    world.runUntil(world.nowMs + 3_000)
+    checkProgress(world, nodes)
+    assert(leader.quorum.epoch === epoch, `epoch ${epoch} ended because node ${follower.id} came back`)
+    // A leader that is silent is replaced, and finds its place when it is back.
+    world.pause(leader)
+    world.runUntil(world.nowMs + 6_000)
+    assert((leaderOf(world)?.quorum.epoch ?? 0) > epoch, `node ${leader.id} is not replaced`)
+    world.resume(leader)
+    world.runUntil(world.nowMs + 3_000)
+    checkProgress(world, nodes)
   }
   return { events: world.events, epochs: epoch, committed: world.invariants.committed.length }
 }

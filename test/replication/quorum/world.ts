@@ -34,6 +34,10 @@ export class World {
   readonly paused = new Map<QuorumNode, { sinceMs: number; events: Event[] }>()
   readonly cuts = new Set<string>()
   isCalm: boolean
+  /** Crashes nodes at the worst moments: with a vote just given, a leadership or a high watermark just won. */
+  onSeen: (node: QuorumNode, effect: Effect) => void = () => {}
+  /** How long a message takes at most, when nothing is wrong with the network. */
+  latencyMs = 3
   nowMs = 0
   events = 0
   #state: number
@@ -148,6 +152,10 @@ export class World {
     for (const node of this.nodes) this.resume(node)
   }
 
+  seen(node: QuorumNode, effect: Effect): void {
+    if (!this.isCalm) this.onSeen(node, effect)
+  }
+
   /** A client appends at whoever believes to lead. */
   append(): string[] {
     const leaders = this.nodes.filter(node => node.isUp && node.leads !== -1 && !this.paused.has(node))
@@ -219,7 +227,7 @@ export class World {
     const copies = this.isCalm ? 1 : this.chance() < 0.05 ? 0 : this.chance() < 0.05 ? 2 : 1
     for (let copy = 0; copy < copies; copy++) {
       const isSlow = !this.isCalm && this.chance() < 0.04
-      this.after(0.2 + this.chance() * (isSlow ? 800 : 3), to, () => {
+      this.after(0.2 + this.chance() * (isSlow ? 800 : this.isCalm ? 3 : this.latencyMs), to, () => {
         if (to.isUp && from.wipes === wipes && !this.cuts.has(`${from.id}>${to.id}`)) run()
       })
     }
