@@ -127,8 +127,6 @@ export class QuorumNode {
   readonly lines: string[] = []
   log: MetadataLog | null = null
   catalog: Catalog | null = null
-  /** The disk as its last life had it. */
-  files: Files | null = null
   failure: Error | null = null
   readonly #world: QuorumWorld
   readonly #set: readonly string[]
@@ -203,7 +201,6 @@ export class QuorumNode {
     })
     const disk = await this.disk.attach(process)
     const { files } = disk
-    this.files = files
     const onFatal = (reason: Error) => this.#fail(process, reason)
     const catalog = await Catalog.open({
       ...{ ...disk, clock, random, settings, directory: DIRECTORY, nodeId: this.id },
@@ -268,21 +265,30 @@ export class QuorumNode {
 
   /** As an operator does it: meta.properties says whose the directory is. */
   async format(clusterId: string): Promise<void> {
-    const world = this.#world
-    const parts = { agenda: world.agenda, trace: world.trace, dice: world.dice.of('format'), skewMs: () => 0, id: 9 }
-    const process = new SimProcess(parts)
-    const { files } = await world.until(this.disk.attach(process))
-    const meta = { version: 1, nodeId: this.id, clusterId, directoryId: world.dice.uuid(), others: new Map() } as const
-    const write = async () => {
+    const meta = { version: 1, nodeId: this.id, clusterId, directoryId: this.#world.dice.uuid(), others: new Map() }
+    const text = formatMetaProperties({ ...meta, version: 1 }, new Date(0))
+    await this.#withDisk(async files => {
       await files.mkdir(DIRECTORY)
       await files.writeFileAtomically(`${DIRECTORY}/bootstrap.checkpoint`, bootstrapCheckpoint(0))
-      const text = formatMetaProperties(meta, new Date(0))
       await files.writeFileAtomically(`${DIRECTORY}/meta.properties`, Buffer.from(text))
       await files.syncDirectory('/disk')
-    }
-    await world.until(write())
+    })
+  }
+
+  read(file: string): Promise<Buffer | null> {
+    return this.#withDisk(files => files.readFile(file))
+  }
+
+  /** While no process of the node runs. */
+  async #withDisk<T>(work: (files: Files) => Promise<T>): Promise<T> {
+    const world = this.#world
+    const { agenda, trace, dice } = world
+    const process = new SimProcess({ agenda, trace, dice: dice.of('operator'), skewMs: () => 0, id: 9 })
+    const { files } = await world.until(this.disk.attach(process))
+    const result = await world.until(work(files))
     process.end()
     this.disk.processDied()
+    return result
   }
 
   /** kill -9 */
