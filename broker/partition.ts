@@ -22,25 +22,8 @@ import type { Clock } from './clock.ts'
 import { Following } from './following.ts'
 import type { IsrProposal, PartitionAnswer } from './isr-updates.ts'
 import type { Logger } from './log.ts'
+import type { FollowerRole, LeaderRole } from './roles.ts'
 import { Waiters } from './waiters.ts'
-
-/** What the committed metadata says of a partition that this broker leads. */
-export interface LeaderRole {
-  readonly leaderEpoch: LeaderEpoch
-  readonly partitionEpoch: number
-  readonly replicas: readonly number[]
-  readonly isr: readonly number[]
-  readonly eligible: ReadonlyMap<number, number>
-  readonly replicaLagTimeMaxMs: number
-  /** Elected without being in sync (LeaderRecoveryState). */
-  readonly isRecovering?: boolean
-}
-
-/** What the committed metadata says of a partition that this broker follows. */
-export interface FollowerRole {
-  readonly leaderId: BrokerId
-  readonly leaderEpoch: LeaderEpoch
-}
 
 export interface PartitionOptions {
   readonly nodeId: number

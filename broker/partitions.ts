@@ -6,7 +6,7 @@ import { type BrokerId, type LeaderEpoch, type TopicPartition, type Uuid, ZERO_U
 import { CONSUMER_OFFSETS, INTERNAL_TOPICS } from '../replication/controller/topic-names.ts'
 import { type MetadataDelta, ResourceType } from '../replication/metadata/delta.ts'
 import type { MetadataImage, Topic } from '../replication/metadata/image.ts'
-import { NO_LEADER, RECOVERING } from '../replication/metadata/partition.ts'
+import { NO_LEADER } from '../replication/metadata/partition.ts'
 import type { Catalog } from '../storage/catalog.ts'
 import { partitionName } from '../storage/partition-names.ts'
 import type { Clock, Timer } from './clock.ts'
@@ -17,6 +17,7 @@ import type { Logger } from './log.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import { Partition } from './partition.ts'
 import { ReplicaFetchers, type ReplicaLink } from './replica-fetchers.ts'
+import { eligibleBrokers, leaderRole } from './roles.ts'
 
 export function isInternalTopic(topic: string): boolean {
   return INTERNAL_TOPICS.has(topic)
@@ -48,6 +49,8 @@ export interface OffsetsPartitionListener {
   forgetTopics(names: readonly string[]): Promise<void>
   /** This broker follows the partition now (a later reign included): a coordinator may keep up with it. */
   followPartition?(index: number, partition: Partition): void
+  /** This broker has no replica of it any more. */
+  dropPartition?(index: number): void
 }
 
 /** What it takes to follow other brokers and to have followers. */
@@ -130,7 +133,8 @@ export class Partitions {
   async #enter(image: MetadataImage): Promise<void> {
     const { replication, metadata } = this.#options
     if (this.#hasEntered || !this.#isRegistered) return
-    if (replication && metadata.endOffset <= replication.brokerEpoch()) return
+    const brokerEpoch = replication?.brokerEpoch() ?? 0
+    if (replication && (brokerEpoch < 0 || metadata.endOffset <= brokerEpoch)) return
     this.#hasEntered = true
     if (!replication) return
     const placing: Promise<void>[] = []
@@ -266,6 +270,7 @@ export class Partitions {
     if (partition === undefined || registered === undefined) return
     this.#resign(partition, registered.leaderEpoch, registered.leader)
     partitions?.delete(index)
+    if (topic.name === CONSUMER_OFFSETS) this.#offsetsListener?.dropPartition?.(index)
     await partition.settled
     await this.#options.catalog.remove(partition.topicPartition)
   }
@@ -314,15 +319,7 @@ export class Partitions {
       this.#resign(partition, registered.leaderEpoch, registered.leader)
       return
     }
-    partition.becomeLeader({
-      leaderEpoch: registered.leaderEpoch,
-      partitionEpoch: registered.partitionEpoch,
-      replicas: registered.replicas,
-      isr: registered.isr,
-      eligible: eligibleBrokers(metadata.image),
-      replicaLagTimeMaxMs: config.get('replica.lag.time.max.ms'),
-      isRecovering: registered.leaderRecoveryState === RECOVERING
-    })
+    partition.becomeLeader(leaderRole(registered, metadata.image, config.get('replica.lag.time.max.ms')))
     const { topic, partition: index } = partition.topicPartition
     if (!wasLeader && topic === CONSUMER_OFFSETS) void this.#offsetsListener?.electPartition(index, partition)
   }
@@ -354,6 +351,7 @@ export class Partitions {
     this.#byTopicId.delete(topic.topicId)
     for (const partition of partitions?.values() ?? []) {
       this.#resign(partition, partition.leaderEpoch, -1)
+      if (topic.name === CONSUMER_OFFSETS) this.#offsetsListener?.dropPartition?.(partition.topicPartition.partition)
       await partition.settled
     }
     for (const index of topic.partitions.keys()) {
@@ -386,13 +384,4 @@ export class Partitions {
       partition.configured(config.get('replica.lag.time.max.ms'))
     }
   }
-}
-
-/** Broker epochs of the brokers that may be in sync: registered, not fenced, not stopping (KIP-903). */
-function eligibleBrokers(image: MetadataImage): ReadonlyMap<number, number> {
-  const eligible = new Map<number, number>()
-  for (const broker of image.brokers.values()) {
-    if (!broker.fenced && !broker.inControlledShutdown) eligible.set(broker.brokerId, broker.brokerEpoch)
-  }
-  return eligible
 }

@@ -1,0 +1,435 @@
+// Three brokers' worth of partitions, followers and leaders, on disks that lose what was not synced.
+import assert from 'node:assert/strict'
+import { type Test, test } from 'tap'
+import { onDeleteRecords } from '../../broker/handlers/delete-records.ts'
+import { onFetch } from '../../broker/handlers/fetch.ts'
+import { onListOffsets } from '../../broker/handlers/list-offsets.ts'
+import type { Partition } from '../../broker/partition.ts'
+import { ErrorCode } from '../../protocol/errors.ts'
+import { lastOffset, sizeInBytes } from '../../protocol/records/batch.ts'
+import type { ResponseOf } from '../../protocol/schema.ts'
+import { decideAlterPartitionReassignments } from '../../replication/controller/reassignments.ts'
+import { batchOf, Cluster, type Node } from './replication-fixture.ts'
+
+async function clusterOf(t: Test, o: { set?: string[]; partitions?: number; min?: number } = {}): Promise<Cluster> {
+  const cluster = await Cluster.start([1, 2, 3], o.set ?? [])
+  t.teardown(() => cluster.stop())
+  const replicas = Array.from({ length: o.partitions ?? 1 }, () => [1, 2, 3])
+  await cluster.create('a', replicas, { 'min.insync.replicas': String(o.min ?? 1) })
+  return cluster
+}
+
+async function bytesOf(partition: Partition): Promise<string> {
+  const all: Buffer[] = []
+  for await (const batch of partition.batches(partition.logStartOffset, partition.logEndOffset)) all.push(batch)
+  return Buffer.concat(all).toString('hex')
+}
+
+async function isOne(t: Test, nodes: readonly Node[], what: string): Promise<void> {
+  const [first, ...others] = await Promise.all(nodes.map(node => bytesOf(node.partition())))
+  for (const other of others) t.equal(other, first, what)
+}
+
+test('what is acked is synced on every broker of the in-sync set', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two, three] = cluster.nodes as [Node, Node, Node]
+  t.match(await one.produce('x'), { errorCode: 0, baseOffset: 0 })
+  for (const node of cluster.nodes) t.equal(node.partition().log.durableEndOffset, 1)
+  two.held.path = '/a-0/'
+  let acked = false
+  const waiting = one.produce('y').then(reply => {
+    acked = true
+    return reply
+  })
+  await cluster.until(() => two.partition().logEndOffset === 2, 'the records come')
+  await cluster.until(() => three.partition().log.durableEndOffset === 2)
+  await cluster.pass(2_000)
+  t.notOk(acked, 'written at broker 2, but not synced')
+  t.equal(one.partition().highWatermark, 1)
+  two.held.release()
+  await cluster.until(() => acked)
+  t.match(await waiting, { errorCode: 0, baseOffset: 1 })
+  await cluster.until(() => two.partition().highWatermark === 2 && three.partition().highWatermark === 2)
+  await isOne(t, cluster.nodes, 'the same bytes')
+  t.notOk(two.partition().isLeader)
+  t.ok(two.partition().isFollower)
+})
+
+test('the own sync of the leader counts as well', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two, three] = cluster.nodes as [Node, Node, Node]
+  one.held.path = '/a-0/'
+  const waiting = one.produce('x')
+  await cluster.until(() => two.partition().log.durableEndOffset === 1 && three.partition().log.durableEndOffset === 1)
+  await cluster.pass(1_000)
+  t.equal(one.partition().highWatermark, 0)
+  one.held.release()
+  t.match(await waiting, { errorCode: 0 })
+})
+
+test('an unsynced tail of a leader that died is cut where it was not elected, and its offsets are given anew', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two, three] = cluster.nodes as [Node, Node, Node]
+  await one.produce('kept')
+  // Broker 2 gets records that 1 never syncs and 3 never sees.
+  cluster.cuts.add('3>1')
+  one.held.path = '/a-0/'
+  for (const each of ['lost 1', 'lost 2', 'lost 3']) void one.produce(each)
+  await cluster.until(() => two.partition().log.durableEndOffset === 4)
+  t.equal(one.partition().highWatermark, 1)
+  await one.crash()
+  cluster.fence(2)
+  cluster.fence(1)
+  t.equal(cluster.registered().leader, 3)
+  cluster.unfence(2)
+  await cluster.settled()
+  const waiting = three.produce('new')
+  await cluster.until(() => three.partition().highWatermark === 2)
+  t.match(await waiting, { errorCode: 0, baseOffset: 1 })
+  await cluster.until(() => two.partition().log.durableEndOffset === 2, 'broker 2 cuts and follows')
+  one.held.release()
+  await cluster.restart(1)
+  await cluster.until(() => one.partition().log.durableEndOffset === 2)
+  await cluster.until(() => cluster.registered().isr.length === 3, 'everybody is in sync again')
+  await isOne(t, cluster.nodes, 'the same bytes')
+  t.strictSame(
+    two.partition().log.epochs.entries.map(each => each.startOffset),
+    [0, 1]
+  )
+  t.ok(two.lines.some(line => line.msg === 'log-cut'))
+  t.notOk(two.lines.some(line => line.msg === 'log-cut-below-high-watermark'))
+})
+
+test('whoever waits for an ack hears at once that another broker leads, and which', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two] = cluster.nodes as [Node, Node]
+  two.held.path = '/a-0/'
+  const waiting = one.produce('x')
+  const idle = one.produce('y', { acks: 1 })
+  await cluster.until(() => one.partition().logEndOffset === 2)
+  t.match(await idle, { errorCode: 0 }, 'acks=1 does not wait for followers')
+  cluster.fence(1)
+  await cluster.settled()
+  const { leader, leaderEpoch } = cluster.registered()
+  t.equal(leader, 2)
+  t.match(await waiting, {
+    ...{ errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER, baseOffset: -1, currentLeader: { leaderId: 2, leaderEpoch } },
+    nodeEndpoints: [{ nodeId: 2, host: 'host-2' }]
+  })
+  t.match(await one.produce('z'), { errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER, currentLeader: { leaderId: 2 } })
+  two.held.release()
+})
+
+test('followers leave the in-sync set when they lag, and come back; below min ISR nothing is taken', async t => {
+  const cluster = await clusterOf(t, { min: 2, set: ['replica.lag.time.max.ms=1000'] })
+  const [one, two, three] = cluster.nodes as [Node, Node, Node]
+  await one.produce('x')
+  cluster.cuts.add('3>1')
+  void one.produce('y', { acks: 1 })
+  await cluster.until(() => cluster.registered().isr.length === 2)
+  t.strictSame(cluster.registered().isr, [1, 2])
+  await cluster.until(() => one.partition().highWatermark === 2, 'the rest goes on')
+  cluster.cuts.add('2>1')
+  const waiting = one.produce('z', { timeoutMs: 5_000 })
+  await cluster.until(() => cluster.registered().isr.length === 1)
+  t.match(await one.produce('refused'), { errorCode: ErrorCode.NOT_ENOUGH_REPLICAS })
+  await cluster.pass(6_000)
+  t.match(await waiting, { errorCode: ErrorCode.REQUEST_TIMED_OUT }, 'appended, and perhaps committed one day')
+  t.equal(one.partition().highWatermark, 2, 'nothing is committed below min ISR')
+  cluster.cuts.clear()
+  await cluster.until(() => cluster.registered().isr.length === 3)
+  await cluster.until(() => one.partition().highWatermark === 3)
+  await cluster.until(() => two.partition().highWatermark === 3 && three.partition().highWatermark === 3)
+})
+
+test('a leader that was paused does not take back what is fenced or of an earlier life (KIP-903)', async t => {
+  const cluster = await clusterOf(t, { set: ['replica.lag.time.max.ms=1000'] })
+  const [one, , three] = cluster.nodes as [Node, Node, Node]
+  await one.produce('x')
+  const old = three.brokerEpoch
+  await three.crash()
+  await cluster.restart(3)
+  await cluster.until(() => cluster.registered().isr.length === 3)
+  const { topicId } = one.partition()
+  const late = (replicaEpoch: number) =>
+    one.ask(onFetch.api, 18, {
+      ...{ replicaState: { replicaId: 3, replicaEpoch }, maxWaitMs: 0, minBytes: 1, maxBytes: 1_000 },
+      topics: [
+        { topicId, partitions: [{ partition: 0, currentLeaderEpoch: 0, fetchOffset: 0, partitionMaxBytes: 99 }] }
+      ]
+    } as never)
+  const refused = await late(old)
+  t.equal(refused.responses[0]?.partitions[0]?.errorCode, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  // The leader has not heard that broker 3 is gone.
+  one.isDeaf = true
+  await three.crash()
+  cluster.fence(3)
+  t.strictSame(cluster.registered().isr, [1, 2])
+  await cluster.pass(600)
+  t.strictSame([...(cluster.registered().isr ?? [])], [1, 2])
+  one.isDeaf = false
+  one.hear()
+})
+
+test('one slow disk file holds back its own partition only', async t => {
+  const cluster = await clusterOf(t, { partitions: 3, set: ['replica.lag.time.max.ms=5000'] })
+  const [one, two] = cluster.nodes as [Node, Node]
+  two.held.path = '/a-0/'
+  void one.produce('slow', { index: 0 })
+  await cluster.until(() => two.partition(0).logEndOffset === 1)
+  for (let i = 0; i < 5; i++) {
+    const reply = one.produce(`quick ${i}`, { index: 1 })
+    let acked = false
+    void reply.then(() => {
+      acked = true
+    })
+    await cluster.until(() => acked, 'partition 1 waits for partition 0', 200)
+    t.match(await reply, { errorCode: 0, baseOffset: i })
+  }
+  t.equal(one.partition(0).highWatermark, 0)
+  two.held.release()
+  await cluster.until(() => one.partition(0).highWatermark === 1)
+})
+
+test('many partitions share a fetch, and requests name only what changed', async t => {
+  const cluster = await clusterOf(t, { partitions: 40 })
+  const [one, two] = cluster.nodes as [Node, Node]
+  await Promise.all(Array.from({ length: 40 }, (_, index) => one.produce('x'.repeat(100), { index })))
+  await cluster.pass(1_000)
+  await cluster.pass(1_000)
+  cluster.requests.length = 0
+  await one.produce('one', { index: 7 })
+  await cluster.until(() => two.partition(7).log.durableEndOffset === 2)
+  await cluster.until(() => two.partition(7).highWatermark === 2)
+  const fetches = cluster.requests.filter(each => each.from === 2).map(each => each.request as never as FetchSent)
+  t.ok(fetches.length <= 4, `${fetches.length} fetches for one append`)
+  t.ok(fetches.every(each => each.sessionId > 0 && each.sessionEpoch > 0))
+  t.ok(fetches.every(each => (each.topics[0]?.partitions ?? []).every(one => one.partition === 7)))
+})
+
+interface FetchSent {
+  readonly sessionId: number
+  readonly sessionEpoch: number
+  readonly topics: readonly { readonly partitions: readonly { readonly partition: number }[] }[]
+}
+
+test('a batch that the network has spoilt is fetched again, not kept', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two] = cluster.nodes as [Node, Node]
+  let spoilt = 0
+  cluster.onWire = (api, reply) => {
+    if (api.key !== onFetch.api.key || spoilt === 3) return reply
+    for (const { partitions } of (reply as never as ResponseOf<typeof onFetch.api>).responses) {
+      for (const { records } of partitions) {
+        if (!records || records.length === 0) continue
+        spoilt++
+        records[70] = (records[70] as number) ^ 1
+      }
+    }
+    return reply
+  }
+  const waiting = one.produce('whole')
+  await cluster.until(() => one.partition().highWatermark === 1)
+  t.match(await waiting, { errorCode: 0 })
+  t.equal(spoilt, 3)
+  await isOne(t, cluster.nodes, 'the same bytes')
+  t.ok(cluster.nodes.some(node => node.lines.some(line => line.msg === 'fetched-records-refused')))
+  t.equal(two.partition().log.isOffline, false)
+})
+
+test("a follower that was away for longer than the records were kept begins at the leader's start", async t => {
+  const cluster = await clusterOf(t)
+  const [one, , three] = cluster.nodes as [Node, Node, Node]
+  await one.produce('1')
+  await three.crash()
+  cluster.fence(3)
+  const whole = one.ask(onFetch.api, 12, { topics: [] } as never)
+  await whole
+  const four = { name: 'a', partitionData: [{ index: 0, records: batchOf('2', '3', '4', '5') }] }
+  const { onProduce } = await import('../../broker/handlers/produce.ts')
+  void one.ask(onProduce.api, 12, { acks: -1, timeoutMs: 30_000, topicData: [four] })
+  await cluster.until(() => one.partition().highWatermark === 5)
+  // Into the middle of the batch 1..4.
+  const deleted = one.ask(onDeleteRecords.api, 2, {
+    topics: [{ name: 'a', partitions: [{ partitionIndex: 0, offset: 3 }] }],
+    timeoutMs: 5_000
+  })
+  await cluster.until(() => cluster.node(2).partition().logStartOffset === 3)
+  t.match((await deleted).topics[0]?.partitions[0], { errorCode: 0, lowWatermark: 3 })
+  await cluster.restart(3)
+  await cluster.until(() => three.partition().logEndOffset === 5)
+  t.equal(three.partition().logStartOffset, 3)
+  await cluster.until(() => cluster.registered().isr.length === 3)
+  await one.produce('6')
+  t.equal(three.partition().log.durableEndOffset, 6)
+})
+
+test('DeleteRecords waits until every live replica has followed', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two, three] = cluster.nodes as [Node, Node, Node]
+  for (const each of ['1', '2', '3']) await one.produce(each)
+  await cluster.until(() => two.partition().highWatermark === 3 && three.partition().highWatermark === 3)
+  cluster.cuts.add('3>1')
+  for (const link of three.links) link.drop()
+  let answer: ResponseOf<typeof onDeleteRecords.api> | null = null
+  const topics = [{ name: 'a', partitions: [{ partitionIndex: 0, offset: 2 }] }]
+  void one.ask(onDeleteRecords.api, 2, { topics, timeoutMs: 20_000 }).then(reply => {
+    answer = reply
+  })
+  await cluster.until(() => two.partition().logStartOffset === 2, 'followers hear of it at once', 100)
+  await cluster.pass(100)
+  t.equal(answer, null)
+  cluster.cuts.clear()
+  await cluster.until(() => answer !== null)
+  t.match(answer, { topics: [{ partitions: [{ errorCode: 0, lowWatermark: 2 }] }] })
+  cluster.cuts.add('3>1')
+  for (const link of three.links) link.drop()
+  topics[0] = { name: 'a', partitions: [{ partitionIndex: 0, offset: 3 }] }
+  const late = one.ask(onDeleteRecords.api, 2, { topics, timeoutMs: 500 })
+  await cluster.pass(100)
+  await cluster.pass(600)
+  t.match(await late, { topics: [{ partitions: [{ errorCode: ErrorCode.REQUEST_TIMED_OUT }] }] })
+})
+
+test('a new leader does not say where the log ends before its start is committed', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two, three] = cluster.nodes as [Node, Node, Node]
+  await one.produce('1')
+  // The followers have the records, but not the news that they are committed.
+  cluster.cuts.add('2>1').add('3>1')
+  await cluster.until(() => two.partition().logEndOffset === 1 && three.partition().logEndOffset === 1)
+  cluster.cuts.add('3>2').add('1>2')
+  for (const each of [one, three]) for (const link of each.links) link.drop()
+  const before = two.partition().highWatermark
+  cluster.fence(1)
+  await cluster.settled()
+  const latest = async (timestamp: number, replicaId = -1) => {
+    const partitions = [{ partitionIndex: 0, timestamp, currentLeaderEpoch: -1 }]
+    const reply = await two.ask(onListOffsets.api, 9, { replicaId, topics: [{ name: 'a', partitions }] })
+    return reply.topics[0]?.partitions[0]
+  }
+  if (before < 1) {
+    t.match(await latest(-1), { errorCode: ErrorCode.OFFSET_NOT_AVAILABLE })
+    t.match(await latest(2_000_000_000_000), { errorCode: ErrorCode.OFFSET_NOT_AVAILABLE })
+  }
+  t.match(await latest(-2), { errorCode: 0, offset: 0 })
+  t.match(await latest(-1, 3), { errorCode: 0, offset: 1 }, 'followers are told the end of the log')
+  cluster.cuts.clear()
+  await cluster.until(() => two.partition().highWatermark === 1)
+  t.match(await latest(-1), { errorCode: 0, offset: 1 })
+})
+
+test('replicas are made and removed as the metadata says', async t => {
+  const cluster = await Cluster.start([1, 2, 3])
+  t.teardown(() => cluster.stop())
+  await cluster.create('a', [[1, 2]])
+  const [one, two, three] = cluster.nodes as [Node, Node, Node]
+  await one.produce('1')
+  const topics = [{ name: 'a', partitions: [{ partitionIndex: 0, replicas: [1, 3] }] }]
+  const { image, rules } = cluster.on
+  cluster.decide(
+    decideAlterPartitionReassignments(image, { topics, allowReplicationFactorChange: true } as never, rules)
+  )
+  await cluster.until(() => cluster.registered().replicas.length === 2, 'the new one joins, the old one goes')
+  t.strictSame([...cluster.registered().isr].sort(), [1, 3])
+  await cluster.settled()
+  t.equal(two.partitions.get(one.partition().topicId, 0), undefined)
+  t.equal((await two.disk.readdir('/data')).filter(name => name === 'a-0').length, 0)
+  await isOne(t, [one, three], 'the same bytes')
+  t.match(await one.produce('2'), { errorCode: 0, baseOffset: 1 })
+})
+
+test('a broker leads nothing of an earlier life', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two] = cluster.nodes as [Node, Node]
+  await one.produce('1')
+  await one.crash()
+  // The controller knows nothing of it yet: the metadata still names it.
+  await one.open()
+  t.equal(cluster.registered().leader, 1)
+  t.notOk(one.partition().isLeader)
+  t.notOk(one.partition().isFollower)
+  one.brokerEpoch = cluster.on.endOffset
+  one.partitions.allowLeading()
+  await one.partitions.settled()
+  t.notOk(one.partition().isLeader, 'not before the metadata holds its registration')
+  await one.crash()
+  await cluster.restart(1)
+  t.notOk(one.partition().isLeader)
+  t.equal(cluster.registered().leader, 2)
+  await cluster.until(() => cluster.registered().isr.length === 3)
+  t.match(await two.produce('2'), { errorCode: 0, baseOffset: 1 })
+})
+
+test('a follower that is told late of a new reign asks at once, though it waits at that leader for another', async t => {
+  const cluster = await Cluster.start([1, 2, 3], ['replica.fetch.wait.max.ms=5000'])
+  t.teardown(() => cluster.stop())
+  await cluster.create('a', [[1, 2, 3]])
+  await cluster.create('b', [[2, 1, 3]])
+  const [one, two, three] = cluster.nodes as [Node, Node, Node]
+  await two.produce('b', { topic: 'b' })
+  await cluster.pass(100)
+  // Both followers of a are waiting at broker 2 for b.
+  await one.crash()
+  cluster.fence(1)
+  await cluster.settled()
+  const reply = two.produce('a')
+  let acked = false
+  void reply.then(() => {
+    acked = true
+  })
+  await cluster.until(() => acked, 'it waits for the long poll', 300)
+  t.match(await reply, { errorCode: 0 })
+  t.equal(three.partition().log.durableEndOffset, 1)
+})
+
+test('a random run', async t => {
+  const cluster = await clusterOf(t, { min: 2, set: ['replica.lag.time.max.ms=2000'] })
+  let seed = 7
+  const below = (limit: number): number => {
+    seed = (Math.imul(seed, 1103515245) + 12345) >>> 1
+    return seed % limit
+  }
+  const acked = new Map<number, string>()
+  let next = 0
+  const down = new Set<number>()
+  for (let round = 0; round < 120; round++) {
+    const leader = cluster.nodes.find(node => node.isUp && node.partition().isLeader)
+    for (let i = below(4); leader && i > 0; i--) {
+      const value = `value ${next++}`
+      leader.produce(value, { timeoutMs: 2_000 }).then(reply => {
+        if (reply.errorCode === 0) acked.set(reply.baseOffset as number, value)
+      })
+    }
+    const id = 1 + below(3)
+    const what = below(8)
+    if (what === 0 && down.size === 0) {
+      down.add(id)
+      await cluster.node(id).crash()
+      cluster.fence(id)
+    } else if (what === 1 && down.size > 0) {
+      const [each] = [...down]
+      down.clear()
+      await cluster.restart(each as number)
+    } else if (what === 2) cluster.cuts.add(`${id}>${1 + below(3)}`)
+    else if (what === 3) cluster.cuts.clear()
+    else if (what === 4) for (const link of cluster.node(id).links) link.drop()
+    for (let i = below(40); i > 0; i--) await cluster.pass(1 + below(20))
+  }
+  cluster.cuts.clear()
+  for (const id of down) await cluster.restart(id)
+  await cluster.until(() => cluster.registered().isr.length === 3, 'all in sync')
+  const leader = cluster.node(cluster.registered().leader)
+  await cluster.until(() => leader.partition().highWatermark === leader.partition().logEndOffset)
+  t.match(await leader.produce('the last one'), { errorCode: 0 })
+  await isOne(t, cluster.nodes, 'the same bytes')
+  const values = new Map<number, string>()
+  for await (const batch of leader.partition().batches(0, leader.partition().logEndOffset)) {
+    for (let at = 0; at < batch.length; at += sizeInBytes(batch, at)) {
+      const text = batch.subarray(at, at + sizeInBytes(batch, at)).toString('latin1')
+      values.set(lastOffset(batch, at), /value \d+/.exec(text)?.[0] ?? '')
+    }
+  }
+  for (const [offset, value] of acked) assert.equal(values.get(offset), value, `what was acked at ${offset}`)
+  t.ok(acked.size > 30, `${acked.size} were acked of ${next}`)
+})
