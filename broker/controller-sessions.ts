@@ -73,7 +73,8 @@ export class BrokerSessions {
     const known = this.#callers.get(brokerId)
     if (known === caller || (known && known.signal === caller?.signal)) return
     this.#callers.set(brokerId, caller)
-    caller?.signal.addEventListener('abort', () => this.#lost(brokerId, caller), { once: true })
+    if (caller?.signal.aborted) this.#lost(brokerId, caller)
+    else caller?.signal.addEventListener('abort', () => this.#lost(brokerId, caller), { once: true })
   }
 
   /** A new registration: what was known of the life before does not count. */
