@@ -125,7 +125,7 @@ program
   .option('--hours <H>', 'simulated time with faults, for each run', '0.25')
   .option('--brokers <N>', 'how many nodes', '3')
   .option('--faults <LIST>', 'names with commas, all, or none', 'all')
-  .option('--every <SECONDS>', 'simulated time from one fault to the next, on average', '25')
+  .option('--every <SECONDS>', 'simulated time from one fault to the next, on average', '20')
   .option('--shrink <K>', 'runs that may be spent on a shorter list of faults after a failure', '60')
   .addHelpText(
     'after',

@@ -18,7 +18,7 @@ const { values } = parseArgs({
     hours: { type: 'string', default: '0.25' },
     brokers: { type: 'string', default: '3' },
     faults: { type: 'string', default: 'all' },
-    every: { type: 'string', default: '25' },
+    every: { type: 'string', default: '20' },
     shrink: { type: 'string', default: '60' },
     jobs: { type: 'string', default: String(Math.max(1, availableParallelism())) },
     save: { type: 'string' },

@@ -143,6 +143,11 @@ export class SimDisk {
     return file
   }
 
+  /** The same, in a byte that is named. */
+  flipBitAt(file: string, position: number): void {
+    this.#files.flipBit(file, position * 8 + this.#o.dice.below(8))
+  }
+
   get usedBytes(): number {
     return this.#files.usedBytes
   }

@@ -29,7 +29,7 @@ export type ReadAt = (path: string, buffer: Buffer, position: number) => number
 export type OnCut = (rows: readonly Row[]) => void
 
 /** Where a row lies. */
-interface Place {
+export interface Place {
   readonly segmentBase: Offset
   readonly path: string
   readonly position: number
@@ -75,6 +75,12 @@ export class Mirror {
     this.verified = 0
     this.#segmentBase = -1
     this.#position = 0
+  }
+
+  /** Where the batches from `offset` on lie; null where there are none. */
+  placesFrom(offset: Offset): readonly Place[] {
+    const first = this.rows.findIndex(row => row.base >= offset)
+    return first < 0 ? [] : this.#places.slice(first)
   }
 
   /** Takes over what was written, or thrown away, since the last look. */

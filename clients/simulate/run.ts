@@ -39,7 +39,7 @@ export interface RunResult {
   readonly traceHash: string
 }
 
-const EVERY_MS = 25_000
+const EVERY_MS = 20_000
 const START_LIMIT_MS = 60_000
 /** How long a healed cluster may take until everything is finished. */
 const HEAL_LIMIT_MS = 180_000
@@ -121,7 +121,7 @@ class Run {
 
   #prepare(): Injector {
     const world = this.#world
-    const arena = new WorldArena(world, this.#workload.hosts)
+    const arena = new WorldArena(world, this.#workload.hosts, this.#watch.ledgers)
     const { clock } = world.client('faults')
     const injector = new Injector(arena, clock, node => {
       for (const ledger of this.#watch.ledgers.values()) ledger.mirrors.get(node + 1)?.reread()

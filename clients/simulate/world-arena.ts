@@ -1,6 +1,7 @@
 // Does to a simulated world what faults ask for.
 import type { Arena, Death, LinkFault } from './arena.ts'
 import type { Dice } from './dice.ts'
+import type { Ledger } from './ledger.ts'
 import { DATA_DIRECTORY, type SimNode } from './node.ts'
 import type { World } from './world.ts'
 
@@ -12,8 +13,13 @@ export class WorldArena implements Arena {
   readonly #clientHosts: readonly string[]
   readonly #dice: Dice
 
-  constructor(world: World, clientHosts: readonly string[]) {
+  readonly #ledgers: ReadonlyMap<string, Ledger>
+  /** Of dead nodes: from where on their logs will be walked. */
+  readonly #recoveryPoints = new Map<number, ReadonlyMap<string, number>>()
+
+  constructor(world: World, clientHosts: readonly string[], ledgers: ReadonlyMap<string, Ledger>) {
     this.#world = world
+    this.#ledgers = ledgers
     this.#clientHosts = clientHosts
     this.#dice = world.dice.of('arena')
   }
@@ -32,6 +38,11 @@ export class WorldArena implements Arena {
 
   kill(index: number, death: Death): void {
     const node = this.#node(index)
+    if (node.services !== null) {
+      const logs = [...node.services.catalog.all()]
+      const name = ({ topicPartition: { topic, partition } }: (typeof logs)[number]): string => `${topic}-${partition}`
+      this.#recoveryPoints.set(index, new Map(logs.map(log => [name(log), log.recoveryPoint])))
+    }
     if (death === 'kill') node.kill()
     else if (death === 'crash') node.crash('mixed')
     else node.powerOff('drop')
@@ -93,8 +104,20 @@ export class WorldArena implements Arena {
     this.#node(index).wipe()
   }
 
+  /** In what recovery will look at: a bit that is lost elsewhere is found by whoever reads it. */
   flipBit(index: number): void {
-    this.#node(index).disk.flipBit(this.#dice.pick(['.log', '.log', '.log', 'index', 'checkpoint', '.snapshot']))
+    const { disk, id } = this.#node(index)
+    const places = [...this.#ledgers.values()].flatMap(ledger => {
+      const recoveryPoint = this.#recoveryPoints.get(index)?.get(ledger.name)
+      return recoveryPoint === undefined ? [] : (ledger.mirrors.get(id)?.placesFrom(recoveryPoint) ?? [])
+    })
+    if (places.length === 0 || this.#dice.isOneIn(4))
+      disk.flipBit(this.#dice.pick(['index', 'checkpoint', '.snapshot']))
+    else {
+      const { path, position } = this.#dice.pick(places)
+      // Beyond the offset and the epoch, which no checksum covers.
+      disk.flipBitAt(path, position + 17 + this.#dice.below(50))
+    }
   }
 
   jumpClock(index: number, ms: number): void {
