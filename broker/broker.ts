@@ -204,6 +204,7 @@ async function assemble(parts: Parts, catalog: Catalog, bound: readonly BoundLis
     isAlone: () => isWithoutQuorum({ controller, network, clock, config }),
     onRegistered: brokerEpoch => storeBrokerEpoch(files, catalog.directory, brokerEpoch)
   })
+  registration.followMetadata(metadata)
   const fetchSessions = new FetchSessions(
     () => config.get('max.incremental.fetch.session.cache.slots'),
     () => 1 + random.below(2 ** 31 - 1)

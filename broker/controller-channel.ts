@@ -135,7 +135,8 @@ export class Channel implements ControllerChannel {
     const { controller, autoCreation, settled } = this.#o
     const topics = autoTopics(controller.metadata.image, names, autoCreation())
     const request = { topics, timeoutMs: AUTO_CREATE_MS }
-    const ask = { ...this.#patient('clients', createTopics, CREATE_TOPICS_VERSION, request), limitMs: AUTO_CREATE_MS }
+    const patient = this.#patient('clients', createTopics, CREATE_TOPICS_VERSION, request)
+    const ask = { ...patient, limitMs: Math.min(patient.limitMs, AUTO_CREATE_MS) }
     const here = async (whole: RequestOf<typeof createTopics>) => {
       const made = await controller.createTopics(whole)
       return { topics: made.map(({ name, errorCode }) => ({ name, errorCode })) }

@@ -8,6 +8,7 @@ import { type Endpoint, OWN_FEATURES } from '../replication/controller/activatio
 import type { Clock, Timer } from './clock.ts'
 import type { ControllerChannel } from './controller-channel.ts'
 import type { Logger } from './log.ts'
+import type { MetadataCache } from './metadata-cache.ts'
 
 const RETRY_MS = 20
 /** A registration that is refused for the time being is tried again after so long. */
@@ -53,6 +54,7 @@ export class Registration {
   #previousBrokerEpoch: Promise<number> | null = null
   #timer: Timer | null = null
   #wake: (() => void) | null = null
+  #isNews = false
   #isStopping = false
 
   constructor(o: RegistrationOptions) {
@@ -114,7 +116,17 @@ export class Registration {
 
   /** Something is to be reported that must not wait for the next heartbeat. */
   reportNow(): void {
+    this.#isNews = true
     if (this.#timer !== null) this.#schedule(0)
+  }
+
+  /** A broker that stops waits until the others are known to have read so: they say it at once. */
+  followMetadata(metadata: Pick<MetadataCache, 'onChange'>): void {
+    const { nodeId } = this.#o
+    metadata.onChange(({ brokers }, delta) => {
+      const isStopping = (id: BrokerId) => id !== nodeId && brokers.get(id)?.inControlledShutdown === true
+      if ([...delta.brokers].some(isStopping)) this.reportNow()
+    })
   }
 
   /** Gives leaderships away, and resolves when nobody counts on this broker any more. A controller that cannot be found
@@ -170,13 +182,15 @@ export class Registration {
 
   /** A sign of life, and the next one after it, whatever becomes of it. */
   async #live(): Promise<void> {
+    this.#isNews = false
     let isLive = false
     try {
       isLive = await this.#beat()
     } catch (error) {
       if (!this.#isStopping) this.#o.logger.warn({ err: error }, 'heartbeat-failed')
     }
-    this.#schedule(isLive ? this.#o.heartbeatIntervalMs() : RETRY_MS)
+    const ms = isLive ? this.#o.heartbeatIntervalMs() : RETRY_MS
+    this.#schedule(this.#isNews ? 0 : ms)
   }
 
   /** True: this broker is a member, and clients may be sent here. */
