@@ -7,6 +7,8 @@ import { kafkaOf, layOutSomewhere, leaderOf, local, over } from './local.ts'
 
 const TOPIC = 'orders'
 const PARTITIONS = 6
+/** Sessions of six seconds are waited for. */
+const LONG = { timeout: 180_000 }
 
 /** A kafkajs producer that sends as long as it is told to, and a consumer group that reads all of it. */
 async function traffic(cluster: LocalCluster, groupId: string) {
@@ -88,7 +90,7 @@ async function restart(cluster: LocalCluster, ...nodeIds: number[]): Promise<voi
   await heals(cluster)
 }
 
-test('three processes, while kafkajs produces and consumes', async t => {
+test('three processes, while kafkajs produces and consumes', LONG, async t => {
   const { cluster, lines } = await local(t, { directory: t.testdir() })
   await cluster.start()
   await createTopic(cluster)
@@ -102,7 +104,7 @@ test('three processes, while kafkajs produces and consumes', async t => {
   const load = await traffic(cluster, 'billing')
   await load.goesOn()
 
-  await t.test('kill -9 of a node that does not control', async t => {
+  await t.test('kill -9 of a node that does not control', LONG, async t => {
     const controller = await cluster.controller()
     const victim = [1, 2, 3].find(each => each !== controller) as number
     await kill(cluster, victim)
@@ -111,7 +113,7 @@ test('three processes, while kafkajs produces and consumes', async t => {
     await restart(cluster, victim)
   })
 
-  await t.test('kill -9 of the controller', async t => {
+  await t.test('kill -9 of the controller', LONG, async t => {
     const controller = (await cluster.controller()) as number
     await kill(cluster, controller)
     await load.goesOn()
@@ -121,7 +123,7 @@ test('three processes, while kafkajs produces and consumes', async t => {
     await restart(cluster, controller)
   })
 
-  await t.test('held for longer than its session, and let go', async t => {
+  await t.test('held for longer than its session, and let go', LONG, async t => {
     const controller = await cluster.controller()
     const victim = [1, 2, 3].find(each => each !== controller) as number
     cluster.process(victim).pause()
@@ -132,7 +134,7 @@ test('three processes, while kafkajs produces and consumes', async t => {
     t.pass('back without a restart')
   })
 
-  await t.test('two of three: nobody acknowledges alone, and all goes on when one is back', async t => {
+  await t.test('two of three: nobody acknowledges alone, and all goes on when one is back', LONG, async t => {
     await kill(cluster, 1, 2)
     const before = load.acked.size
     await new Promise(resolve => setTimeout(resolve, 1500))
@@ -142,30 +144,31 @@ test('three processes, while kafkajs produces and consumes', async t => {
     await load.goesOn()
   })
 
-  await t.test('each is restarted in order, one after the other', async t => {
+  await t.test('each is restarted in order, one after the other', LONG, async t => {
+    const expired = () => [...lines.values()].flat().filter(line => line.includes('broker-session-expired')).length
+    const before = expired()
     for (const nodeId of [1, 2, 3]) {
       await cluster.process(nodeId).stop()
       await load.goesOn(10)
       await restart(cluster, nodeId)
     }
-    const sessionsExpired = [...lines.values()].flat().filter(line => line.includes('broker-session-expired'))
-    t.ok(sessionsExpired.length <= 1, 'only the one that was held was fenced for its silence')
+    t.equal(expired(), before, 'nobody was fenced for being silent')
   })
 
-  await t.test('all three at once', async t => {
+  await t.test('all three at once', LONG, async t => {
     await kill(cluster, 1, 2, 3)
     await restart(cluster, 1, 2, 3)
     await load.goesOn()
     t.pass('and they find each other again')
   })
 
-  t.same(await load.end(), [], 'nothing acknowledged is lost, nothing is there twice')
+  t.same((await load.end()).slice(0, 20), [], 'nothing acknowledged is lost, nothing is there twice')
   t.ok(load.acked.size > 200, `${load.acked.size} records`)
   const failures = [...lines.values()].flat().filter(line => /"level":"(error|fatal)"/.test(line))
-  t.same(failures, [], 'and nobody had an error of its own')
+  t.same(failures.slice(0, 20), [], 'and nobody had an error of its own')
 })
 
-test('stopped in order by one word, started again: the same cluster with the same records', async t => {
+test('stopped in order by one word, started again: the same cluster with the same records', LONG, async t => {
   const directory = t.testdir()
   const first = await local(t, { directory })
   await first.cluster.start()
@@ -223,7 +226,7 @@ group.initial.rebalance.delay.ms=0
   return over(t, nodes)
 }
 
-test("three files of Kafka's, three empty directories, and a directory that is not its own", async t => {
+test("three files of Kafka's, three empty directories, and a directory that is not its own", LONG, async t => {
   const directory = t.testdir()
   const port = (await layOutSomewhere(`${directory}/probe`, 3, []))[0]?.port ?? 0
   const first = asKafkaWrites(t, directory, port)
