@@ -334,7 +334,7 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
         `the leader's snapshot ends at ${id.endOffset}, below what was committed`
       )
     }
-    await this.#snapshots.idle()
+    await this.#snapshots.hold()
     await this.#log.snapshots.keep(id, bytes)
     await this.#log.log.truncateFullyAndStartAt(id.endOffset)
     await this.#log.snapshots.dropOlder()

@@ -29,6 +29,7 @@ export class SnapshotSchedule {
   #endOffset: Offset
   #lastTimestamp = 0
   #writing: Promise<void> | null = null
+  #isHeld = false
   #timer: Timer | null = null
 
   constructor(o: SnapshotScheduleOptions) {
@@ -54,8 +55,14 @@ export class SnapshotSchedule {
     }
   }
 
-  /** A snapshot of the leader is there. */
+  /** A snapshot of the leader comes: resolves when none is being written here, and none will be before `installed`. */
+  async hold(): Promise<void> {
+    this.#isHeld = true
+    await this.#writing?.catch(() => {})
+  }
+
   installed(endOffset: Offset): void {
+    this.#isHeld = false
     this.#endOffset = endOffset
     this.#bytesSince = 0
     this.#lastMs = this.#o.clock.monotonicMs()
@@ -63,7 +70,7 @@ export class SnapshotSchedule {
 
   async maybe(): Promise<void> {
     const { cache, clock, snapshotBytesMax, snapshotIntervalMs } = this.#o
-    if (this.#writing || cache.endOffset <= this.#endOffset) return
+    if (this.#writing || this.#isHeld || cache.endOffset <= this.#endOffset) return
     const isDue = clock.monotonicMs() - this.#lastMs >= snapshotIntervalMs()
     if (!isDue && this.#bytesSince < snapshotBytesMax()) return
     this.#writing = this.#write()
@@ -72,11 +79,6 @@ export class SnapshotSchedule {
     } finally {
       this.#writing = null
     }
-  }
-
-  /** Resolves when none is being written. */
-  async idle(): Promise<void> {
-    await this.#writing?.catch(() => {})
   }
 
   async #write(): Promise<void> {

@@ -275,6 +275,10 @@ export class QuorumNode {
     })
   }
 
+  names(directory: string): Promise<string[]> {
+    return this.#withDisk(files => files.readdir(directory))
+  }
+
   read(file: string): Promise<Buffer | null> {
     return this.#withDisk(files => files.readFile(file))
   }
