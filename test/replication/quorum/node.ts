@@ -139,7 +139,7 @@ export class QuorumNode {
         return
       }
       this.#take({ kind: 'fetched', by, from, highWatermark })
-      const entries = disk.log.slice(from, from + 20)
+      const entries = disk.log.slice(from, from + this.#world.fetchRecords)
       answer({ kind: 'records', epoch, from, entries, highWatermark: toldHighWatermark(quorum) })
     })
   }

@@ -25,7 +25,9 @@ export function simulate(seed: number, planted: Step = step): Outcome {
     world.runUntil(1_000)
     world.isCalm = false
   }
-  if (world.chance() < 0.5) world.onSeen = (node, effect) => nemesis(world, node, effect)
+  const cruelty = Math.max(0, world.chance() * 0.4 - 0.2)
+  if (cruelty > 0) world.onSeen = (node, effect) => nemesis(world, node, effect, cruelty)
+  world.fetchRecords = [1, 20][world.below(2)] as number
   world.latencyMs = [3, 3, 30][world.below(3)] as number
   const busy = 10 + world.chance() * 60
   while (world.nowMs < FAULTS_MS) {
@@ -65,10 +67,10 @@ function fault(world: World): void {
   }
 }
 
-function nemesis(world: World, node: QuorumNode, effect: Effect): void {
+function nemesis(world: World, node: QuorumNode, effect: Effect, cruelty: number): void {
   const isVote = (effect.kind === 'reply' && effect.isGranted) || effect.kind === 'send-vote'
   if (!isVote && effect.kind !== 'lead' && effect.kind !== 'advance-high-watermark') return
-  if (world.chance() > (effect.kind === 'advance-high-watermark' ? 0.002 : 0.04)) return
+  if (world.chance() > (effect.kind === 'advance-high-watermark' ? cruelty / 20 : cruelty)) return
   world.after(0, null, () => strike(world, node))
 }
 
@@ -98,7 +100,7 @@ function restart(world: World, node: QuorumNode, isWiping: boolean): void {
   world.crash(node)
   const isWhole = world.nodes.every(other => other === node || (!other.isWiped && other.disk.stored !== null))
   if (isWiping && isWhole && world.nodes.length > 2) node.wipe()
-  world.after(world.chance() ** 3 * 3000, null, () => {
+  world.after(world.chance() ** 5 * 3000, null, () => {
     if (!node.isUp) node.start()
   })
 }

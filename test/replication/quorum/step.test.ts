@@ -133,6 +133,7 @@ test('three elect one: pre-votes in the old epoch, then votes in the next, store
   t.strictSame(node.take(late), [], 'a pre-vote is no vote')
   t.strictSame(node.take({ ...late, isPreVote: false }), [], 'nor is one of an earlier epoch')
   t.strictSame(node.take({ ...late, from: 9, requestEpoch: 5, isPreVote: false }), [], 'nor that of a stranger')
+  t.strictSame(node.take({ ...late, requestEpoch: 5 }), [], 'in no epoch')
   t.strictSame(node.answered(3, true), [
     store(5, 1, -1),
     { kind: 'lead', epoch: 5, grantingVoters: [1, 3] },
@@ -324,13 +325,14 @@ test('a leader without a majority that fetches resigns after 1.5 fetch time-outs
   node.fetched(3, 11)
   node.take({ kind: 'stalled', forMs: 500 })
   let effects: Effect[] = []
-  while (node.role === 'leader') effects = node.tick()
+  for (let ticks = 0; node.role === 'leader' && ticks < 50; ticks++) effects = node.tick()
   t.equal(node.nowMs, since + 1000 + 3000, 'the stall is not credited beyond now')
   const end = (to: number): Effect => ({ kind: 'send-end', to, epoch: 5, preferredSuccessors: [3, 2] })
   t.strictSame(effects, [{ kind: 'resigned', epoch: 5 }, { kind: 'unattached', epoch: 5 }, end(2), end(3)])
   t.notOk(node.grants(3, 5, false, 99, 4), 'its vote in this epoch is its own')
   node.tick()
   t.equal(node.role, 'prospective')
+  t.notOk(node.grants(3, 5, false, 99, 4), 'still not')
   const stopping = leading(10)
   t.equal(stopping.take({ kind: 'stopping' })[0]?.kind, 'resigned')
   t.equal(nextDeadlineMs(stopping.quorum), Infinity, 'stands no more')
@@ -359,6 +361,15 @@ test('a follower applies what is committed and synced here', async t => {
   t.strictSame(node.take({ kind: 'truncated', logEndOffset: 15, lastEpoch: 5, syncedEndOffset: 15 }), [])
   t.strictSame(node.take({ kind: 'fetch-answered', from: 3, epoch: 5, highWatermark: 20 }), [], 'not the leader')
   t.equal(toldHighWatermark(node.quorum), -1)
+})
+
+test('a new leader tells nobody what it learned as a follower: more may have been told before', async t => {
+  const node = following()
+  node.fetchAnswered(8)
+  node.tick()
+  for (const kind of ['prospective', 'candidate']) if (node.role === kind) node.answered(3, true)
+  t.equal(node.role, 'leader')
+  t.strictSame([node.quorum.highWatermark, toldHighWatermark(node.quorum)], [8, -1])
 })
 
 const fresh = { isFormatted: false }

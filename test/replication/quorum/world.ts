@@ -38,6 +38,8 @@ export class World {
   onSeen: (node: QuorumNode, effect: Effect) => void = () => {}
   /** How long a message takes at most, when nothing is wrong with the network. */
   latencyMs = 3
+  /** How many records an answer to Fetch has at most. */
+  fetchRecords = 20
   nowMs = 0
   events = 0
   #state: number
