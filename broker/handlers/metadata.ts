@@ -41,13 +41,20 @@ export const onMetadata = handler(metadata, async (request, context, services) =
   return {
     brokers,
     clusterId: services.clusterId,
-    controllerId: services.controller.activeControllerId,
+    controllerId: adminNode(isReachable, services),
     topics,
     clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
       ? authorizedOperations('CLUSTER')
       : OPERATIONS_NOT_ASKED
   }
 })
+
+/** Where clients send what the controller decides: to its node, which is a broker too, else here; every one forwards. */
+function adminNode(isReachable: ReadonlySet<number>, { controller, nodeId }: Services): number {
+  const { activeControllerId } = controller
+  if (isReachable.has(activeControllerId)) return activeControllerId
+  return isReachable.has(nodeId) ? nodeId : -1
+}
 
 /** Error codes of the topics that could not be made, by name; waits until the others can be used here. */
 async function createMissing(request: Request, services: Services): Promise<ReadonlyMap<string, number>> {
