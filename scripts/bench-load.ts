@@ -9,8 +9,8 @@ import { produce } from '../protocol/messages/produce.ts'
 import { buildBatch } from '../protocol/records/builder.ts'
 import type { Api } from '../protocol/schema.ts'
 
-const CORRELATION_ID_AT = 8
-const PRODUCE_VERSION = 9
+export const CORRELATION_ID_AT = 8
+export const PRODUCE_VERSION = 9
 const FETCH_VERSION = 11
 const TICKS_PER_SECOND = 100
 const ELECTION_MS = 10_000
@@ -99,7 +99,7 @@ export function cpuSecondsOf(pid: number): number {
 }
 
 /** One pipelined connection; answers come in the order of the requests. */
-class Pipe {
+export class Pipe {
   readonly #socket: Socket
   readonly #waiting: ((frame: Buffer) => void)[] = []
   #received: Buffer[] = []
@@ -198,12 +198,16 @@ function fetchFrame(topic: string): Buffer {
   )
 }
 
+export function checkProduced(frame: Buffer): void {
+  const { body } = decodeResponse(produce, PRODUCE_VERSION, frame)
+  const errorCode = body.responses[0]?.partitionResponses[0]?.errorCode
+  if (errorCode !== 0) throw new Error(`produce failed with error ${errorCode}`)
+}
+
 /** Where the first record error of an answer would stand: a wrong answer must not count as speed. */
 function check(each: Case, frame: Buffer): number {
   if (each.kind === 'produce') {
-    const { body } = decodeResponse(produce, PRODUCE_VERSION, frame)
-    const errorCode = body.responses[0]?.partitionResponses[0]?.errorCode
-    if (errorCode !== 0) throw new Error(`produce failed with error ${errorCode}`)
+    checkProduced(frame)
     return 0
   }
   const { body } = decodeResponse(fetch, FETCH_VERSION, frame)

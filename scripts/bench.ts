@@ -3,6 +3,7 @@
 //   npm run bench                                   a moldau of its own, in a temporary directory
 //   npm run bench -- --bootstrap HOST:PORT --pid N  any running broker on this machine
 //   npm run bench -- --against HOST:PORT --against-pid N   both, round by round in turn, and the ratios
+//   npm run bench -- cluster                        three brokers (bench-cluster.ts)
 //   npm run bench -- --seconds 5 --rounds 3 --only produce-64k,small-5 --json
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -10,6 +11,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CASES, type Case, type Measured, measure } from './bench-load.ts'
+
+if (process.argv[2] === 'cluster') {
+  // Three brokers have a benchmark of their own; it ends the process.
+  await import('./bench-cluster.ts')
+}
 
 const { values } = parseArgs({
   options: {
