@@ -12,12 +12,13 @@ export async function storeBrokerEpoch(files: Files, directory: string, brokerEp
 }
 
 /**
- * To be asked once every log is open. After an orderly stop the epoch is known. After a crash it counts only under
+ * To be asked once every log is open. Where one is damaged, something is lost. After an orderly stop the epoch is known. After a crash it counts only under
  * group commit, where acknowledged means synced, and only if recovery found everything that was recorded as synced.
  */
 export async function previousBrokerEpoch(files: Files, catalog: Catalog, isSyncedBeforeAck: boolean): Promise<number> {
+  if (catalog.refusals().size > 0) return UNKNOWN
   if (catalog.cleanShutdown !== null) return catalog.cleanShutdown.brokerEpoch
-  if (!isSyncedBeforeAck || catalog.refusals().size > 0 || catalog.hadSuspects) return UNKNOWN
+  if (!isSyncedBeforeAck || catalog.hadSuspects) return UNKNOWN
   const bytes = await files.readFile(path.join(catalog.directory, FILE))
   const epoch = Number(bytes?.toString('latin1').trim() || Number.NaN)
   return Number.isSafeInteger(epoch) ? epoch : UNKNOWN

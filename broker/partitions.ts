@@ -12,11 +12,11 @@ import { partitionName } from '../storage/partition-names.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import { Deadlines } from './deadlines.ts'
-import { type IsrProposal, IsrUpdates, type IsrUpdatesOptions, type PartitionAnswer } from './isr-updates.ts'
+import { type IsrProposal, IsrUpdates, type PartitionAnswer } from './isr-updates.ts'
 import type { Logger } from './log.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import { Partition } from './partition.ts'
-import { ReplicaFetchers, type ReplicaLink } from './replica-fetchers.ts'
+import { ReplicaFetchers, type ReplicationOptions } from './replica-fetchers.ts'
 import { eligibleBrokers, leaderRole } from './roles.ts'
 
 export function isInternalTopic(topic: string): boolean {
@@ -51,18 +51,6 @@ export interface OffsetsPartitionListener {
   followPartition?(index: number, partition: Partition): void
   /** This broker has no replica of it any more. */
   dropPartition?(index: number): void
-}
-
-/** What it takes to follow other brokers and to have followers. */
-export interface ReplicationOptions {
-  /** Of this life, -1 before it is registered. */
-  readonly brokerEpoch: () => number
-  /** A new connection to that broker's inter-broker endpoint, as the metadata has it when the connection opens. */
-  readonly openLink: (brokerId: number) => ReplicaLink
-  /** controllerChannel.alterPartition */
-  readonly alterPartition: IsrUpdatesOptions['alterPartition']
-  /** Monotonic, without the stalls of the event loop: what the lag of followers is measured by (Clock.monotonicMs where absent). */
-  readonly lagMs?: () => number
 }
 
 export interface PartitionsOptions {
@@ -247,7 +235,8 @@ export class Partitions {
     const registered = topic.partitions[index]
     if (registered === undefined) return
     if (!registered.replicas.includes(nodeId)) return await this.#remove(topic, index)
-    const partition = this.get(topic.topicId, index) ?? (await this.#open(topic, index))
+    const partition =
+      this.get(topic.topicId, index) ?? (await this.#open(topic, index)) ?? (await this.#openAnew(topic, index))
     if (partition === null || this.#stopped) return
     const { leader, leaderEpoch } = registered
     // The metadata is ahead of what this turn was called for, or an answer of the controller was ahead of the metadata.
@@ -273,6 +262,19 @@ export class Partitions {
     if (topic.name === CONSUMER_OFFSETS) this.#offsetsListener?.dropPartition?.(index)
     await partition.settled
     await this.#options.catalog.remove(partition.topicPartition)
+  }
+
+  /** A damaged log of which others have everything: its bytes are kept aside, and it is fetched again (rule 4). This
+   *  life's registration said that something was lost, so this broker counts nowhere as in sync. */
+  async #openAnew(topic: Topic, index: number): Promise<Partition | null> {
+    const { catalog, nodeId, log } = this.#options
+    const registered = topic.partitions[index]
+    if (!this.#hasEntered || registered === undefined || !this.#isRefused(topic.name, index)) return null
+    const { leader, isr, elr } = registered
+    if (leader === NO_LEADER || isr.includes(nodeId) || elr.includes(nodeId)) return null
+    log.warn({ topic: topic.name, partition: index, leader }, 'damaged-log-fetched-again')
+    await catalog.remove({ topic: topic.name, partition: index }, 'stray')
+    return await this.#open(topic, index)
   }
 
   async #open(topic: Topic, index: number): Promise<Partition | null> {

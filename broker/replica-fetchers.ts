@@ -3,11 +3,24 @@
 import type { BrokerId } from '../protocol/types.ts'
 import type { Clock } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
+import type { IsrUpdatesOptions } from './isr-updates.ts'
 import type { Logger } from './log.ts'
 import type { Partition } from './partition.ts'
 import { ReplicaFetcher, type ReplicaLink } from './replica-fetcher.ts'
 
 export type { ReplicaLink } from './replica-fetcher.ts'
+
+/** What it takes to follow other brokers and to have followers. */
+export interface ReplicationOptions {
+  /** Of this life, -1 before it is registered. */
+  readonly brokerEpoch: () => number
+  /** A new connection to that broker's inter-broker endpoint, as the metadata has it when the connection opens. */
+  readonly openLink: (brokerId: number) => ReplicaLink
+  /** controllerChannel.alterPartition */
+  readonly alterPartition: IsrUpdatesOptions['alterPartition']
+  /** Monotonic, without the stalls of the event loop: what the lag of followers is measured by (Clock.monotonicMs where absent). */
+  readonly lagMs?: () => number
+}
 
 export interface ReplicaFetchersOptions {
   readonly nodeId: BrokerId

@@ -209,14 +209,14 @@ export class Catalog {
     })
   }
 
-  /** Out of service at once; the files follow after file.delete.delay.ms. No error where there is none. */
-  remove(topicPartition: TopicPartition): Promise<void> {
+  /** Out of service at once; the files follow after file.delete.delay.ms, or stay, as a stray's. No error where none is. */
+  remove(topicPartition: TopicPartition, fate: DirectoryFate = 'delete'): Promise<void> {
     const name = partitionName(topicPartition)
     return this.#turns.run(name, async () => {
       this.#checkOpen()
       const delayMs = this.#logs.get(name)?.config.fileDeleteDelayMs ?? this.#o.settings.fileDeleteDelayMs
-      const renamed = await this.#retire(topicPartition, 'delete')
-      if (renamed !== null) this.#deletions.schedule(renamed, delayMs)
+      const renamed = await this.#retire(topicPartition, fate)
+      if (renamed !== null && fate === 'delete') this.#deletions.schedule(renamed, delayMs)
     })
   }
 

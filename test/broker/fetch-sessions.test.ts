@@ -91,6 +91,14 @@ test('a session names only what changed, and what had data goes to the end', asy
   t.same(fifth.finish([result(0), result(5)]).include, [true, false], 'after an error it is named again')
 })
 
+test('a divergence is named, though nothing else has changed', async t => {
+  const cache = sessions()
+  const { sessionId } = opened(cache, ask(0, 0, [target(0), target(1)])).finish([result(5), result(5)])
+  const second = opened(cache, ask(sessionId, 1))
+  const diverging = { ...result(5), divergingEpoch: { epoch: 2, endOffset: 3 } }
+  t.same(second.finish([result(5), diverging]).include, [false, true])
+})
+
 test('wrong epochs, unknown ids and a change of naming are refused', async t => {
   const cache = sessions()
   const { sessionId } = opened(cache, ask(0, 0, [target(0)])).finish([result(0)])

@@ -271,8 +271,8 @@ export class Cluster {
   readonly requests: { from: number; to: number; api: string; request: object }[] = []
   /** May change an answer on its way. */
   onWire: <A extends Api>(api: A, reply: ResponseOf<A>) => ResponseOf<A> = (_api, reply) => reply
-  /** AlterPartition waits for it. */
-  controllerIsThere: Promise<void> = Promise.resolve()
+  /** May throw: then the controller never heard of it. */
+  onAlter: () => void = () => {}
 
   constructor(ids: readonly number[], set: readonly string[] = []) {
     this.on = cluster(ids)
@@ -322,8 +322,8 @@ export class Cluster {
   }
 
   async alterPartition(by: Node, request: RequestDraft<typeof alterPartition>) {
-    await this.controllerIsThere
     await turn()
+    this.onAlter()
     if (!by.isUp) throw new MoldauError('ERR_CLOSED', 'dead')
     const decoded = completed(alterPartition.request, 3, request)
     return completed(

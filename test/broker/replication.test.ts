@@ -6,6 +6,7 @@ import { onFetch } from '../../broker/handlers/fetch.ts'
 import { onListOffsets } from '../../broker/handlers/list-offsets.ts'
 import type { Partition } from '../../broker/partition.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
+import { MoldauError } from '../../protocol/failure.ts'
 import { lastOffset, sizeInBytes } from '../../protocol/records/batch.ts'
 import type { ResponseOf } from '../../protocol/schema.ts'
 import { decideAlterPartitionReassignments } from '../../replication/controller/reassignments.ts'
@@ -53,6 +54,55 @@ test('what is acked is synced on every broker of the in-sync set', async t => {
   await isOne(t, cluster.nodes, 'the same bytes')
   t.notOk(two.partition().isLeader)
   t.ok(two.partition().isFollower)
+})
+
+test('consumers see what is committed, and followers that part ways count for nothing', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two, three] = cluster.nodes as [Node, Node, Node]
+  await one.produce('x')
+  two.held.path = '/a-0/'
+  void one.produce('y')
+  await cluster.until(() => three.partition().log.durableEndOffset === 2)
+  const { topicId } = one.partition()
+  const fetchAs = async (replicaId: number, from: number, lastFetchedEpoch = -1) => {
+    const reply = await one.ask(onFetch.api, 18, {
+      replicaState: { replicaId, replicaEpoch: cluster.nodes.find(each => each.id === replicaId)?.brokerEpoch ?? -1 },
+      ...{ maxWaitMs: 0, minBytes: 0, maxBytes: 10_000, isolationLevel: 0 },
+      topics: [
+        {
+          topicId,
+          partitions: [
+            { partition: 0, currentLeaderEpoch: 0, fetchOffset: from, lastFetchedEpoch, partitionMaxBytes: 9_999 }
+          ]
+        }
+      ]
+    })
+    return reply.responses[0]?.partitions[0]
+  }
+  const consumer = await fetchAs(-1, 1)
+  t.equal(consumer?.highWatermark, 1)
+  t.equal(consumer?.records?.length ?? 0, 0, 'not committed')
+  t.ok((await fetchAs(3, 1))?.records?.length, 'a follower gets it')
+  t.match(await fetchAs(4, 1), { errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER }, 'no replica')
+  t.match(await fetchAs(2, 2, 7), { divergingEpoch: { epoch: 0, endOffset: 2 } })
+  t.equal(one.partition().highWatermark, 1, 'broker 2 claims the offset, but by another log')
+  two.held.release()
+  await cluster.until(() => one.partition().highWatermark === 2)
+})
+
+test('an in-sync set is proposed again when nobody knows what became of it', async t => {
+  const cluster = await clusterOf(t, { set: ['replica.lag.time.max.ms=1000'] })
+  const [one] = cluster.nodes as [Node]
+  let failures = 0
+  cluster.onAlter = () => {
+    if (failures++ < 3) throw new MoldauError('ERR_TIMEOUT', 'no controller')
+  }
+  cluster.cuts.add('3>1')
+  void one.produce('x', { acks: 1 })
+  await cluster.until(() => cluster.registered().isr.length === 2)
+  t.equal(failures, 4)
+  await cluster.until(() => one.partition().highWatermark === 1)
+  t.equal(one.lines.filter(line => line.msg === 'alter-partition-failed').length, 3)
 })
 
 test('the own sync of the leader counts as well', async t => {
@@ -262,6 +312,34 @@ test("a follower that was away for longer than the records were kept begins at t
   await cluster.until(() => cluster.registered().isr.length === 3)
   await one.produce('6')
   t.equal(three.partition().log.durableEndOffset, 6)
+})
+
+test('a damaged log is kept aside and fetched again, unless nobody else has the records', async t => {
+  const cluster = await clusterOf(t)
+  const [one, , three] = cluster.nodes as [Node, Node, Node]
+  await one.produce('1')
+  await one.produce('2')
+  const shorten = (node: Node): void => {
+    const fd = node.disk.open('/data/a-0/00000000000000000000.log', 'write')
+    node.disk.ftruncate(fd, 10)
+    node.disk.close(fd)
+  }
+  await three.stop()
+  shorten(three)
+  await cluster.restart(3)
+  t.ok(three.lines.some(line => line.msg === 'damaged-log-fetched-again'))
+  await cluster.until(() => cluster.registered().isr.length === 3)
+  await isOne(t, cluster.nodes, 'the same bytes')
+  t.equal((await three.disk.readdir('/data')).filter(name => name.endsWith('-stray')).length, 1)
+  // Now it is the last one.
+  cluster.fence(2)
+  cluster.fence(1)
+  t.strictSame([cluster.registered().leader, ...cluster.registered().isr], [3, 3])
+  await three.stop()
+  shorten(three)
+  await cluster.restart(3)
+  t.throws(() => three.partition(), 'offline')
+  t.equal((await three.disk.readdir('/data')).filter(name => name === 'a-0').length, 1, 'and nothing is deleted')
 })
 
 test('DeleteRecords waits until every live replica has followed', async t => {
