@@ -191,6 +191,33 @@ test('every broker answers what only the controller knows', async t => {
   })
 })
 
+test('the controller goes: what is asked meanwhile is answered by the next one', async t => {
+  for (const how of ['stop', 'kill'] as const) {
+    const { cluster, brokers, controllerId } = await three(t)
+    const others = [...brokers].filter(([nodeId]) => nodeId !== controllerId).map(([, broker]) => broker)
+    const answers = new Map<string, number>()
+    let asked = 0
+    let isGone = false
+    const ask = async (broker: Connection) => {
+      while (!isGone || asked < 8) {
+        const name = `topic-${asked++}`
+        const topics = [{ name, numPartitions: 1, replicationFactor: 2 }]
+        const made = (await broker.send(createTopics, 7, { topics, timeoutMs: 5000 })).topics[0]
+        answers.set(errorName(made?.errorCode ?? -2), 1 + (answers.get(errorName(made?.errorCode ?? -2)) ?? 0))
+      }
+    }
+    const asking = others.map(ask)
+    await (how === 'stop' ? cluster.node(controllerId).stop() : cluster.kill(controllerId))
+    isGone = true
+    await Promise.all(asking)
+    // Made by a controller that could not say so any more, and asked for again.
+    answers.delete('TOPIC_ALREADY_EXISTS')
+    t.strictSame([...answers.keys()], ['NONE'], how)
+    const named = await others[0]?.send(metadata, 12, { topics: [], allowAutoTopicCreation: false })
+    t.not(named?.controllerId, controllerId)
+  }
+})
+
 test('without a controller: refused in time, each thing that was asked for', async t => {
   const { cluster, brokers, controllerId } = await three(t, { 'request.timeout.ms': 300 })
   const last = (controllerId % 3) + 1
