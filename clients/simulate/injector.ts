@@ -76,7 +76,7 @@ export class Injector {
       this.#active--
       if (isDamaging) this.#damaging--
       const toMs = Math.max(this.#clock.monotonicMs(), fromMs + SHOCK_MS)
-      this.struck.push({ kind: fault.kind, fromMs, toMs })
+      this.struck.push({ kind: fault.kind, node, fromMs, toMs })
     })
   }
 

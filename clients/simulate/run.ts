@@ -6,7 +6,8 @@ import { Violation } from './checkers/violation.ts'
 import { drawFaults, type Fault, type FaultKind } from './faults.ts'
 import { History } from './history.ts'
 import { Injector } from './injector.ts'
-import { addUnderLoad, countFaults, noStatistics, type Statistics } from './statistics.ts'
+import type { LogLine } from './node.ts'
+import { addUnderLoad, countFaults, noStatistics, type Statistics, type Struck } from './statistics.ts'
 import { Watch } from './watch.ts'
 import { WatchedNode } from './watched-node.ts'
 import { lackOf } from './whole.ts'
@@ -24,8 +25,6 @@ export interface RunOptions {
   readonly everyMs?: number
   /** These, and not those of the seed. */
   readonly faults?: readonly Fault[]
-  /** Every line of the brokers' logs, and what strikes. */
-  readonly onLine?: (line: string) => void
 }
 
 export interface RunResult {
@@ -37,6 +36,9 @@ export interface RunResult {
   readonly statistics: Statistics
   /** The same for the same options. */
   readonly traceHash: string
+  /** What struck, and the newest lines of the brokers' logs. */
+  readonly struck: readonly Struck[]
+  readonly lines: readonly LogLine[]
 }
 
 const EVERY_MS = 20_000
@@ -101,13 +103,13 @@ class Run {
     this.#count((user + system) / 1000)
     return {
       ...{ seed: this.#o.seed, violation: this.#failure, atMs: this.#atMs, faults: this.#faults },
-      ...{ statistics: this.#statistics, traceHash: this.#world.traceHash }
+      ...{ statistics: this.#statistics, traceHash: this.#world.traceHash },
+      ...{ struck: this.#injector?.struck ?? [], lines: this.#world.lines }
     }
   }
 
   async #phases(): Promise<void> {
     const world = this.#world
-    if (this.#o.onLine) world.trace.onLine = this.#o.onLine
     world.afterEach = () => this.#look()
     await world.start()
     await world.until(this.#workload.createTopic(), START_LIMIT_MS)
@@ -242,6 +244,6 @@ function settingsFor(brokers: number): Record<string, string | number> {
     'group.initial.rebalance.delay.ms': 300,
     'auto.create.topics.enable': 'false',
     'log.cleaner.enable': 'false',
-    'moldau.log.level': 'warn'
+    'moldau.log.level': 'info'
   }
 }

@@ -5,6 +5,8 @@ import { FAULT_KINDS, type FaultKind } from './faults.ts'
 /** A fault as it happened, in milliseconds of the run. */
 export interface Struck {
   readonly kind: FaultKind
+  /** Index of the node, or of the first one. */
+  readonly node: number
   readonly fromMs: number
   readonly toMs: number
 }
