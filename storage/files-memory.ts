@@ -366,11 +366,20 @@ export class MemoryFiles implements Files {
   }
 }
 
-function partsOf(file: string): string[] {
-  return path
+/** The same few paths come again and again. */
+const PARTS = new Map<string, readonly string[]>()
+const PARTS_MAX = 4096
+
+function partsOf(file: string): readonly string[] {
+  const known = PARTS.get(file)
+  if (known !== undefined) return known
+  const parts = path
     .normalize(file)
     .split('/')
     .filter(part => part !== '' && part !== '.')
+  if (PARTS.size >= PARTS_MAX) PARTS.clear()
+  PARTS.set(file, parts)
+  return parts
 }
 
 function usedBytes(directory: MemoryDirectory): number {
