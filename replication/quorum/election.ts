@@ -38,7 +38,7 @@ function voteError(
   quorum: Quorum,
   { candidateId, epoch, isPreVote, lastOffset, lastOffsetEpoch }: VoteRequested
 ): number {
-  if (quorum.role.kind === 'failed') return ErrorCode.BROKER_NOT_AVAILABLE
+  if (quorum.role.kind === 'absent') return ErrorCode.BROKER_NOT_AVAILABLE
   if (candidateId === quorum.nodeId || lastOffset < 0 || lastOffsetEpoch < 0) return ErrorCode.INVALID_REQUEST
   // Who asks for a pre-vote names the epoch it is in, which may have records already.
   if (lastOffsetEpoch > epoch || (lastOffsetEpoch === epoch && !isPreVote)) return ErrorCode.INVALID_REQUEST

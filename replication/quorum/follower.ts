@@ -16,7 +16,7 @@ export function heardOf(turn: Turn, epoch: LeaderEpoch, leaderId: BrokerId): voi
   if (epoch > quorum.epoch) enterEpoch(turn, epoch)
   // A leader of this epoch and who led it cannot learn of another one.
   const { kind } = quorum.role
-  if (kind === 'leader' || kind === 'resigned' || kind === 'failed') return
+  if (kind === 'leader' || kind === 'resigned' || kind === 'absent') return
   if (quorum.leaderId === -1 && leaderId !== quorum.nodeId && isVoter(quorum, leaderId)) quorum.leaderId = leaderId
   else if (kind !== 'fresh') return
   if (quorum.leaderId !== -1 && mayJoin(quorum)) becomeFollower(turn, quorum.leaderId)
@@ -69,7 +69,7 @@ export function onEndRequested(turn: Turn, input: Input & { kind: 'end-requested
 }
 
 function leaderError(quorum: Quorum, leaderId: BrokerId, epoch: LeaderEpoch): number {
-  if (quorum.role.kind === 'failed') return ErrorCode.BROKER_NOT_AVAILABLE
+  if (quorum.role.kind === 'absent') return ErrorCode.BROKER_NOT_AVAILABLE
   if (epoch < quorum.epoch) return ErrorCode.FENCED_LEADER_EPOCH
   if (leaderId === quorum.nodeId) return ErrorCode.INVALID_REQUEST
   if (!isVoter(quorum, leaderId)) return ErrorCode.INCONSISTENT_VOTER_SET

@@ -79,8 +79,8 @@ export type Role =
     }
   /** Led this epoch, in this life or an earlier one, and does so no more. */
   | { readonly kind: 'resigned'; deadlineMs: number }
-  /** Stopped or broken: takes part no more. */
-  | { readonly kind: 'failed' }
+  /** Not started, or broken: takes no part. Before its log is known it could vote for a shorter one. */
+  | { readonly kind: 'absent' }
 
 export interface Quorum {
   readonly nodeId: BrokerId
@@ -134,7 +134,7 @@ export function createQuorum({ nodeId, voters, timeouts, stored, isFormatted }: 
     epoch: stored?.leaderEpoch ?? 0,
     leaderId: stored?.leaderId ?? -1,
     votedId: stored?.votedId ?? -1,
-    role: { kind: 'unattached', deadlineMs: Infinity },
+    role: { kind: 'absent' },
     isFresh: stored === null && !isFormatted && voters.length > 1,
     heard: new Set(),
     heardLate: new Set(),

@@ -40,7 +40,7 @@ export function nextDeadlineMs(quorum: Quorum): number {
     case 'follower':
     case 'resigned':
       return quorum.isStopping ? Infinity : role.deadlineMs
-    case 'failed':
+    case 'absent':
       return Infinity
     default:
       return role satisfies never
@@ -49,7 +49,7 @@ export function nextDeadlineMs(quorum: Quorum): number {
 
 function take(turn: Turn, input: Input): void {
   const { quorum } = turn
-  if (quorum.role.kind === 'failed' && !('token' in input)) return
+  if (quorum.role.kind === 'absent' && input.kind !== 'started' && !('token' in input)) return
   switch (input.kind) {
     case 'started':
       onLog(quorum, input, input.logEndOffset)
@@ -123,7 +123,7 @@ function onTicked(turn: Turn): void {
   if (at.nowMs < nextDeadlineMs(quorum)) return
   if (role.kind === 'leader') onLeaderTicked(turn, role)
   else if (role.kind === 'unattached' || role.kind === 'follower' || role.kind === 'resigned') stand(turn)
-  else if (role.kind !== 'failed') onElectionTicked(turn, role)
+  else if (role.kind !== 'absent') onElectionTicked(turn, role)
 }
 
 function onStalled({ quorum, at }: Turn, forMs: number): void {
@@ -147,7 +147,7 @@ function onStopping(turn: Turn): void {
 
 function onFailed(turn: Turn): void {
   resign(turn)
-  turn.quorum.role = { kind: 'failed' }
+  turn.quorum.role = { kind: 'absent' }
 }
 
 type Before = Pick<Quorum, 'epoch' | 'leaderId' | 'role'>
@@ -177,10 +177,10 @@ function isAttached(role: Role): boolean {
   return role.kind === 'leader' || role.kind === 'follower'
 }
 
-/** A fresh node writes nothing: that there is no file is what tells it. To forget a leader needs no write, and who is
+/** A fresh node writes nothing: that there is no file is what tells it. Nor does one that takes no part. To forget a leader needs no write, and who is
  * noted as the leader has voted for itself. */
-function mustStore({ epoch, isFresh, leaderId, nodeId, stored, votedId }: Quorum): boolean {
-  if (isFresh) return false
+function mustStore({ epoch, isFresh, leaderId, nodeId, role, stored, votedId }: Quorum): boolean {
+  if (isFresh || role.kind === 'absent') return false
   if (stored === null || epoch !== stored.leaderEpoch) return true
   const isVoteNoted = votedId === -1 || votedId === stored.votedId || (votedId === nodeId && stored.leaderId === nodeId)
   return !isVoteNoted || (leaderId !== -1 && leaderId !== stored.leaderId)

@@ -2,7 +2,7 @@
 import { test } from 'tap'
 import { simulate } from './simulation.ts'
 
-const count = Number(process.env.QUORUM_SEEDS ?? 300)
+const count = Number(process.env.QUORUM_SEEDS ?? 200)
 const one = process.env.QUORUM_SEED
 
 test('a quorum under faults', async t => {

@@ -1,7 +1,14 @@
 // The quorum rule by rule: what each role answers, sends and waits for, and what is stored before it.
 import { test } from 'tap'
 import { ErrorCode } from '../../../protocol/errors.ts'
-import { type Effect, type Input, nextDeadlineMs, toldHighWatermark } from '../../../replication/quorum/step.ts'
+import {
+  createQuorum,
+  type Effect,
+  type Input,
+  nextDeadlineMs,
+  step,
+  toldHighWatermark
+} from '../../../replication/quorum/step.ts'
 import { Node, timeouts } from './driver.ts'
 
 const kinds = (effects: readonly Effect[]) => effects.map(({ kind }) => kind)
@@ -364,6 +371,21 @@ test('a restart takes up where the file ends, and asks soon', async t => {
   t.ok(nextDeadlineMs(leader.quorum) <= 100)
   leader.tick()
   t.strictSame(leader.answered(2, false, 3, 6), [store(6, 3, -1), { kind: 'follow', leaderId: 3, epoch: 6 }])
+})
+
+test('before its log is known a node votes for nobody', async t => {
+  const quorum = createQuorum({ nodeId: 1, voters: [1, 2, 3], timeouts, stored: null, isFormatted: true })
+  const input = {
+    kind: 'vote-requested',
+    token: 1,
+    candidateId: 2,
+    epoch: 5,
+    lastOffset: 0,
+    lastOffsetEpoch: 0
+  } as const
+  const [reply, ...more] = step(quorum, { ...input, isPreVote: false }, { nowMs: 0, chance: 0 })
+  t.ok(reply?.kind === 'reply' && !reply.isGranted && reply.errorCode === ErrorCode.BROKER_NOT_AVAILABLE)
+  t.strictSame([more, quorum.epoch, nextDeadlineMs(quorum)], [[], 0, Infinity])
 })
 
 test('who failed leads, votes and stands no more', async t => {
