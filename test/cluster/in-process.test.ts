@@ -1,0 +1,92 @@
+// Goal: three brokers inside one process are a cluster that loses nothing: one killed, one held, one cut off, all of them
+// while kafkajs produces; and what a minority took is not acknowledged.
+import { existsSync } from 'node:fs'
+import { Kafka, logLevel } from 'kafkajs'
+import { test } from 'tap'
+import { until } from '../../clients/dev/cluster.ts'
+import { Watch } from '../../clients/dev/watch.ts'
+import { type RunningCluster, startCluster } from '../../clients/index.ts'
+
+const TOPIC = 'orders'
+
+function kafkaOf(cluster: RunningCluster): Kafka {
+  return new Kafka({
+    clientId: 'test',
+    brokers: cluster.bootstrap.split(','),
+    logLevel: logLevel.NOTHING,
+    connectionTimeout: 1000,
+    requestTimeout: 2000,
+    retry: { initialRetryTime: 20, maxRetryTime: 200, retries: 100 }
+  })
+}
+
+test('killed, held, cut off, and healed', { timeout: 120_000 }, async t => {
+  const startedAt = performance.now()
+  const cluster = await startCluster({ settings: { 'broker.session.timeout.ms': 2000 } })
+  t.comment(`ready after ${Math.round(performance.now() - startedAt)} ms`)
+  t.teardown(() => cluster.stop())
+  const watch = new Watch()
+  t.teardown(() => watch.close())
+  const place = (nodeId: number) => ({ nodeId, host: '127.0.0.1', port: cluster.node(nodeId).port })
+  const view = async (nodeId: number) => await watch.view(place(nodeId))
+  const kafka = kafkaOf(cluster)
+  const admin = kafka.admin()
+  await admin.connect()
+  await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions: 3 }], waitForLeaders: true })
+  await admin.disconnect()
+  const producer = kafka.producer()
+  await producer.connect()
+  const acked: string[] = []
+  const send = async (value: string) => {
+    await producer.send({ topic: TOPIC, acks: -1, messages: [0, 1, 2].map(partition => ({ partition, value })) })
+    acked.push(value)
+  }
+  const heals = async () => {
+    for (const { nodeId } of cluster.nodes) {
+      const isWhole = async () =>
+        (await view(nodeId))?.partitions.every(each => each.leaderId > 0 && each.isr.length === 3) === true
+      await until(isWhole, 30_000, `node ${nodeId} to see all copies in sync`)
+    }
+  }
+  await send('first')
+  await cluster.kill(1)
+  await send('while 1 is dead')
+  await cluster.restart(1)
+  await heals()
+
+  cluster.pause(2)
+  await send('while 2 is held')
+  cluster.resume(2)
+  await heals()
+
+  cluster.partition([1, 2], [3])
+  const gone = async () =>
+    (await view(1))?.brokers.includes(3) === false && (await view(2))?.brokers.includes(3) === false
+  await until(gone, 20_000, 'the two to go on without 3')
+  const lonely = new Kafka({ brokers: [cluster.node(3).bootstrap], logLevel: logLevel.NOTHING, retry: { retries: 0 } })
+  const alone = lonely.producer({ retry: { retries: 0 } })
+  await alone.connect()
+  await t.rejects(alone.send({ topic: TOPIC, acks: -1, timeout: 500, messages: [{ partition: 0, value: 'never' }] }))
+  await alone.disconnect()
+  await send('while 3 is cut off')
+  cluster.heal()
+  await heals()
+  await send('last')
+  await producer.disconnect()
+
+  const consumer = kafka.consumer({ groupId: 'g', maxWaitTimeInMs: 100 })
+  await consumer.connect()
+  await consumer.subscribe({ topic: TOPIC, fromBeginning: true })
+  const read: string[] = []
+  await consumer.run({
+    eachMessage: async ({ partition, message }) => void (partition === 0 && read.push(String(message.value)))
+  })
+  await until(async () => read.includes('last'), 30_000, 'everything to be read')
+  await consumer.disconnect()
+  t.same([...new Set(read)], acked, 'all that was acknowledged, and nothing else')
+  const directory = cluster.node(1).dataDirectory
+  const stoppingAt = performance.now()
+  await cluster.stop()
+  t.comment(`stopped after ${Math.round(performance.now() - stoppingAt)} ms`)
+  t.notOk(existsSync(directory))
+})
