@@ -127,6 +127,8 @@ export class QuorumNode {
   readonly lines: string[] = []
   log: MetadataLog | null = null
   catalog: Catalog | null = null
+  /** Of this life. */
+  files: Files | null = null
   failure: Error | null = null
   readonly #world: QuorumWorld
   readonly #set: readonly string[]
@@ -201,6 +203,7 @@ export class QuorumNode {
     })
     const disk = await this.disk.attach(process)
     const { files } = disk
+    this.files = files
     const onFatal = (reason: Error) => this.#fail(process, reason)
     const catalog = await Catalog.open({
       ...{ ...disk, clock, random, settings, directory: DIRECTORY, nodeId: this.id },

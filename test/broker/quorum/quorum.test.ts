@@ -93,6 +93,40 @@ test('a leader that is cut off commits nothing, gives up, and drops what nobody 
   world.end()
 })
 
+test('silence is no sign of death: whoever is slow or stands still for a second leads on', async t => {
+  for (const seed of [31, 32, 33]) {
+    const world = await formed({ seed })
+    const leader = leaderOf(world)
+    const { epoch } = leader
+    world.network.isolate(`node-${leader.id}`)
+    await world.run(1200)
+    world.network.healAll()
+    await world.run(1000)
+    leader.process?.pause()
+    await world.run(1200)
+    leader.process?.resume()
+    await world.run(1000)
+    const [one] = world.followers as [QuorumNode]
+    one.process?.pause()
+    await world.run(4000)
+    one.process?.resume()
+    t.ok(await world.waitFor(() => world.isInStep(), 2000))
+    t.same([world.leader, leader.epoch], [leader, epoch], `seed ${seed}: one election`)
+    world.end()
+  }
+})
+
+test('a leader that hands over is followed at once, though its process lives on', async t => {
+  const world = await formed({ seed: 6 })
+  const old = leaderOf(world)
+  const began = world.agenda.nowUs
+  const over = old.log?.handOver()
+  t.ok(await world.waitFor(() => world.leader !== null && world.leader !== old, 5000))
+  t.ok(world.agenda.nowUs - began < 100_000, `${(world.agenda.nowUs - began) / 1000} ms`)
+  await world.until(over ?? Promise.reject())
+  world.end()
+})
+
 test('a leader that hands over is followed at once; the whole cluster stops in order', async t => {
   const world = await formed({ seed: 5 })
   const old = leaderOf(world)
@@ -184,6 +218,22 @@ test('a power failure at any moment of taking a snapshot leaves a node that take
   t.ok(during > 3, `${during} times in the middle of it`)
 })
 
+test('a log that begins anew has its snapshot already, whenever the power fails', async t => {
+  for (let afterUs = 0; afterUs < 6000; afterUs += 750) {
+    const world = await formed({ seed: 41, set: SMALL })
+    const away = world.followers[0] as QuorumNode
+    away.kill()
+    await fill(world, 'topic', 40)
+    await world.until(away.start())
+    t.ok(await world.waitFor(() => (away.log?.logStartOffset ?? 0) > 0, 5000))
+    await world.run(afterUs / 1000)
+    away.crash()
+    await world.until(away.start())
+    t.ok(await world.waitFor(() => world.isInStep(), 10_000), `${afterUs} us: ${away.failure?.message ?? 'in step'}`)
+    world.end()
+  }
+})
+
 test('a node that lost its disk follows, and neither votes nor leads before it has everything', async t => {
   const world = await formed({ seed: 11 })
   const leader = leaderOf(world)
@@ -195,6 +245,10 @@ test('a node that lost its disk follows, and neither votes nor leads before it h
   leader.kill()
   world.network.healAll()
   await world.until(wiped.start())
+  world.check = () => {
+    const { catalog, files } = wiped
+    if (catalog?.clusterId && files?.sizeOf(`${METADATA}/quorum-state`) === null) t.fail('called an old voter too soon')
+  }
   await world.run(30_000)
   t.equal(world.leader, null, 'together both would have forgotten')
   await world.until(leader.start())

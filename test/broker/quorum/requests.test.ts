@@ -173,6 +173,14 @@ test('Fetch: records, where to cut, and waiting', async t => {
     'uncommitted records go to whom they may help to commit'
   )
   t.equal(told.highWatermark, end)
+  const [voter] = world.followers.map(node => node.id)
+  for (const o of [
+    { fetchOffset: end + 1, lastFetchedEpoch: epoch - 1 },
+    { fetchOffset: end + 9, lastFetchedEpoch: epoch }
+  ]) {
+    t.match((await tool.fetch(leader, { ...o, replicaId: voter ?? 0 })).divergingEpoch?.endOffset, /\d/)
+    t.equal(leader.log?.highWatermark, end, 'a log that differs counts for nothing')
+  }
   const last = tool.asking(link, leader, { ...tail, fetchOffset: end + 1, highWatermark: BigInt(end) })
   await world.run(10)
   const handedOver = leader.log?.handOver()
