@@ -5,6 +5,7 @@ import { createTopics } from '../../protocol/messages/create-topics.ts'
 import type { Dice } from './dice.ts'
 import type { History } from './history.ts'
 import type { Ledger } from './ledger.ts'
+import { Auditor } from './models/auditor.ts'
 import { Courier, type Room, sleep } from './models/courier.ts'
 import { Group } from './models/group.ts'
 import { Load } from './models/load.ts'
@@ -34,8 +35,9 @@ export class Workload {
   readonly #world: World
   readonly #watch: Watch
   readonly #history: History
+  readonly #untilMs: number
   readonly #dice: Dice
-  readonly #readers: Reader[] = []
+  readonly #onlookers: Model[] = []
   readonly #running: Promise<void>[] = []
   #names = 0
 
@@ -43,6 +45,7 @@ export class Workload {
     this.#world = world
     this.#watch = watch
     this.#history = history
+    this.#untilMs = untilMs
     this.#dice = world.dice.of('workload')
     this.load = new Load(this.#dice.of('load'), untilMs)
   }
@@ -82,9 +85,19 @@ export class Workload {
       if (partition === PARTITIONS - 1) continue
       const name = `reader-${partition}`
       const reader = new Reader({ name, courier: this.#courier(name), topic: TOPIC, ledger, partition })
-      this.#readers.push(reader)
+      this.#onlookers.push(reader)
       this.#run(reader, onFailed)
     }
+    const courier = this.#courier('auditor')
+    const auditor = new Auditor({
+      courier,
+      group,
+      load: new Load(this.#dice.of('load'), this.#untilMs),
+      topic: TOPIC,
+      partitions: PARTITIONS
+    })
+    this.#onlookers.push(auditor)
+    this.#run(auditor, onFailed)
     for (let index = 0; index < MEMBERS; index++) {
       const name = `member-${index}`
       const member = new Member({ name, courier: this.#courier(name), group, topic: TOPIC, ledgers })
@@ -106,7 +119,7 @@ export class Workload {
   }
 
   async stopConsumers(): Promise<void> {
-    for (const each of [...this.#readers, ...this.members]) each.stop()
+    for (const each of [...this.#onlookers, ...this.members]) each.stop()
     await Promise.all(this.#running)
   }
 

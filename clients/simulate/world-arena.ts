@@ -14,8 +14,8 @@ export class WorldArena implements Arena {
   readonly #dice: Dice
 
   readonly #ledgers: ReadonlyMap<string, Ledger>
-  /** Of dead nodes: from where on their logs will be walked. */
-  readonly #recoveryPoints = new Map<number, ReadonlyMap<string, number>>()
+  /** Of killed processes, by node and life: from where on their logs will be walked. */
+  readonly #recoveryPoints = new Map<string, ReadonlyMap<string, number>>()
 
   constructor(world: World, clientHosts: readonly string[], ledgers: ReadonlyMap<string, Ledger>) {
     this.#world = world
@@ -41,7 +41,7 @@ export class WorldArena implements Arena {
     if (node.services !== null) {
       const logs = [...node.services.catalog.all()]
       const name = ({ topicPartition: { topic, partition } }: (typeof logs)[number]): string => `${topic}-${partition}`
-      this.#recoveryPoints.set(index, new Map(logs.map(log => [name(log), log.recoveryPoint])))
+      this.#recoveryPoints.set(`${index}/${node.lives}`, new Map(logs.map(log => [name(log), log.recoveryPoint])))
     }
     if (death === 'kill') node.kill()
     else if (death === 'crash') node.crash('mixed')
@@ -106,9 +106,9 @@ export class WorldArena implements Arena {
 
   /** In what recovery will look at: a bit that is lost elsewhere is found by whoever reads it. */
   flipBit(index: number): void {
-    const { disk, id } = this.#node(index)
+    const { disk, id, lives } = this.#node(index)
     const places = [...this.#ledgers.values()].flatMap(ledger => {
-      const recoveryPoint = this.#recoveryPoints.get(index)?.get(ledger.name)
+      const recoveryPoint = this.#recoveryPoints.get(`${index}/${lives}`)?.get(ledger.name)
       return recoveryPoint === undefined ? [] : (ledger.mirrors.get(id)?.placesFrom(recoveryPoint) ?? [])
     })
     if (places.length === 0 || this.#dice.isOneIn(4))

@@ -1,0 +1,178 @@
+// The bugs that are planted: where in the compiled program, what is there, and what stands there instead. Each is one that
+// somebody has had, or a rule of durability that is left out.
+import type { FaultKind } from '../../clients/simulate/faults.ts'
+
+export interface Plant {
+  readonly name: string
+  readonly changes: readonly { readonly file: string; readonly find: string; readonly replace: string }[]
+  /** Faults that bring it out; all by default. */
+  readonly kinds?: readonly FaultKind[]
+}
+
+const one = (file: string, find: string, replace: string): Plant['changes'] => [{ file, find, replace }]
+
+export const PLANTS: readonly Plant[] = [
+  {
+    name: 'commit below min ISR',
+    changes: one('replication/leader.js', 'if (isUnderMinIsr(leader))\n        return;\n    let to', 'let to')
+  },
+  {
+    name: 'truncate to the high watermark',
+    changes: one(
+      'replication/follower.js',
+      'if (input.divergingEpoch !== null) {',
+      `if (follower.hasBegun !== true && follower.log.logEndOffset > follower.highWatermark) {
+        follower.hasBegun = true
+        truncate(follower, follower.highWatermark, effects)
+        return
+    }
+    follower.hasBegun = true
+    if (input.divergingEpoch !== null) {`
+    )
+  },
+  {
+    name: 'forget an epoch check: logs that part ways are not seen',
+    changes: one(
+      'broker/handlers/fetch.js',
+      'const diverging = divergence(target, partition)',
+      'const diverging = null'
+    )
+  },
+  {
+    name: 'vote twice in an epoch',
+    changes: one(
+      'replication/quorum/election.js',
+      'if (quorum.votedId !== -1)\n        return quorum.votedId === input.candidateId;',
+      ''
+    )
+  },
+  {
+    name: 'forget the vote at a restart',
+    changes: one('replication/quorum/state.js', 'votedId: stored?.votedId ?? -1', 'votedId: -1')
+  },
+  {
+    name: 'serve above the high watermark',
+    changes: one(
+      'broker/handlers/fetch.js',
+      'return request.isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark',
+      'return partition.logEndOffset'
+    )
+  },
+  {
+    name: 'ack before sync',
+    changes: one(
+      'storage/log-writer.js',
+      'if (this.#wantedEnd < this.#writtenEnd)\n            this.#publish',
+      'this.#publish'
+    )
+  },
+  {
+    name: 'a follower counts what it has not synced',
+    changes: one(
+      'replication/follower.js',
+      "if (status !== 'fetching' || log.syncedEndOffset < log.logEndOffset)",
+      "if (status !== 'fetching')"
+    )
+  },
+  {
+    name: 'keep a fenced broker in the in-sync set',
+    changes: one(
+      'replication/controller/brokers.js',
+      "return [...withoutBroker(image, brokerId, 'gone', rules), fenced]",
+      'return [fenced]'
+    )
+  },
+  {
+    name: 'elect who is not in sync',
+    changes: one(
+      'replication/controller/election.js',
+      'const isClean = (id) => (isr.includes(id) || (isr.length === 0 && elr.includes(id))) && mayLead(id)',
+      'const isClean = (id) => mayLead(id)'
+    )
+  },
+  {
+    name: 'keep the epochs of what was cut off',
+    changes: one(
+      'storage/log.js',
+      'this.tail.truncateTo(end);\n        this.epochs.truncateFromEnd(end)',
+      'this.tail.truncateTo(end)'
+    )
+  },
+  {
+    name: 'reuse an offset after truncation: the old batch is still served from memory',
+    changes: one('storage/log.js', 'this.tail.truncateTo(end);\n', '')
+  },
+  {
+    name: 'reuse an offset within an epoch after a failed write',
+    changes: [
+      {
+        file: 'storage/log-writer.js',
+        find: 'this.#failure ??= failure;\n        this.#runs = [];\n        this.#flushTimer?.cancel();\n        this.#settle();\n        if (isNews)',
+        replace: 'this.#runs = [];\n        this.#settle();\n        if (isNews)'
+      },
+      {
+        file: 'storage/log.js',
+        find: 'this.options.onFailure({ error, operation, durableEndOffset: this.writer.durableEnd })',
+        replace: 'this.truncateTo(this.writer.durableEnd).catch(() => {})'
+      }
+    ],
+    kinds: ['failed-sync', 'disk-full', 'slow-disk', 'pause']
+  },
+  {
+    name: 'take a failed sync for a good one',
+    changes: one(
+      'storage/log-writer.js',
+      "error => {\n            this.#isSyncing = false;\n            this.fail(error, 'sync');\n        }",
+      'error => this.#synced(end)'
+    ),
+    kinds: ['failed-sync', 'power-loss', 'power-loss-all', 'torn-write', 'kill']
+  },
+  {
+    name: "lose a producer's sequence at failover",
+    changes: one(
+      'storage/log-append.js',
+      'log.epochs.assign(epoch, base);\n        log.producers.update(batch, 0);',
+      'log.epochs.assign(epoch, base);'
+    )
+  },
+  {
+    name: 'answer a duplicate before the high watermark',
+    changes: one(
+      'broker/handlers/produce.js',
+      'if (acks === 0)\n        return reply;\n    pending',
+      "if (acks === 0 || result.kind === 'duplicate')\n        return reply;\n    pending"
+    )
+  },
+  {
+    name: 'lead in an epoch of an earlier incarnation',
+    changes: one('broker/partitions.js', 'if (!this.#hasEntered && !this.#mayLeadAlone())', 'if (false)')
+  },
+  {
+    name: 'serve a group commit before it is committed',
+    changes: one(
+      'broker/groups/shard.js',
+      'return this.#submit(() => ({ records: [], reply: fetchOffsets(this.#state, request) }))',
+      'return Promise.resolve({ errorCode: 0, reply: fetchOffsets(this.#state, request) })'
+    )
+  },
+  {
+    name: 'keep a group commit after a rollback',
+    changes: one('broker/groups/state.js', 'rollback(upto) {', 'rollback(upto) {\n        return;')
+  },
+  {
+    name: 'a new voter with an empty disk votes',
+    changes: one(
+      'replication/quorum/state.js',
+      'isFresh: stored === null && !isFormatted && voters.length > 1',
+      'isFresh: false'
+    )
+  },
+  {
+    name: 'answer a produce at the write',
+    changes: one(
+      'broker/handlers/produce.js',
+      'partition.whenCommitted(result.lastOffset + 1, done)',
+      'partition.whenWritten(result.lastOffset + 1, done)'
+    )
+  }
+]
