@@ -1,5 +1,6 @@
 // The group coordinator in this broker: built from its settings and clock, told of the partitions of
 // `__consumer_offsets` that the broker leads, and given each of their logs as a coordinator sees it.
+import type { LeaderEpoch, Offset } from '../protocol/types.ts'
 import { CONSUMER_OFFSETS } from '../replication/controller/topic-names.ts'
 import type { SnapshotCache } from '../storage/snapshot-cache.ts'
 import type { Clock, Random } from './clock.ts'
@@ -31,9 +32,17 @@ export function coordinateGroups(parts: GroupParts): GroupCoordinator {
     snapshots,
     numPartitions: () => metadata.image.topicsByName.get(CONSUMER_OFFSETS)?.partitions.length ?? 0
   })
+  const logs = new WeakMap<Partition, CoordinatorLog>()
+  const logFor = (partition: Partition): CoordinatorLog => {
+    const log = logs.get(partition) ?? logOf(partition)
+    logs.set(partition, log)
+    return log
+  }
   partitions.onOffsetsPartitions({
-    electPartition: (index, partition) => coordinator.electPartition(index, logOf(partition)),
+    electPartition: (index, partition) => coordinator.electPartition(index, logFor(partition)),
+    followPartition: (index, partition) => coordinator.followPartition(index, logFor(partition)),
     resignPartition: index => coordinator.resignPartition(index),
+    dropPartition: index => coordinator.dropPartition(index),
     forgetTopics: names => coordinator.forgetTopics(names)
   })
   return coordinator
@@ -60,6 +69,11 @@ function logOf(partition: Partition): CoordinatorLog {
     holds: (offset, leaderEpoch) =>
       offset >= partition.logStartOffset &&
       offset <= partition.logEndOffset &&
-      (offset === 0 || partition.log.epochs.epochForOffset(offset - 1) === leaderEpoch)
+      (offset === 0 || epochBefore(partition, offset) === leaderEpoch),
+    epochBefore: offset => epochBefore(partition, offset)
   }
+}
+
+function epochBefore(partition: Partition, offset: Offset): LeaderEpoch {
+  return offset === 0 ? -1 : (partition.log.epochs.epochForOffset(offset - 1) ?? -1)
 }

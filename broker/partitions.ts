@@ -92,13 +92,14 @@ export class Partitions {
     options.config.onChange(() => this.#reconfigure())
   }
 
-  /** Coordinators are told of the partitions led already, and of every change from now on. */
+  /** Coordinators are told of the partitions led and followed already, and of every change from now on. */
   onOffsetsPartitions(listener: OffsetsPartitionListener): void {
     this.#offsetsListener = listener
     for (const partition of this.all()) {
-      if (partition.topicPartition.topic === CONSUMER_OFFSETS && partition.isLeader) {
-        void listener.electPartition(partition.topicPartition.partition, partition)
-      }
+      const { topic, partition: index } = partition.topicPartition
+      if (topic !== CONSUMER_OFFSETS) continue
+      if (partition.isLeader) void listener.electPartition(index, partition)
+      else if (partition.isFollower) listener.followPartition?.(index, partition)
     }
   }
 

@@ -6,7 +6,7 @@ import { type DescribedGroup, type ListedGroup, undescribed } from './describe.t
 import type { CommitRequest, DeletedTopic, DeleteRequest, FetchedTopic, FetchRequest, TopicCodes } from './offsets.ts'
 import { partitionFor } from './placement.ts'
 import type { CoordinatorLog, GroupClock, GroupLogger, GroupSettings, Snapshots } from './ports.ts'
-import { GroupShard, type Outcome } from './shard.ts'
+import { GroupShard, type InTurn, type Outcome } from './shard.ts'
 import type {
   Client,
   HeartbeatReply,
@@ -36,7 +36,8 @@ const SAVE_LIMIT_MS = 2_000
 export class GroupCoordinator {
   readonly #parts: CoordinatorParts
   readonly #shards: Map<number, GroupShard> = new Map()
-  readonly #loading = new Set<Promise<void>>()
+  #loads = 0
+  readonly #queue: { readonly begin: () => void; readonly isUrgent: () => boolean }[] = []
   #expiry: { cancel(): void } | null = null
   #isClosed = false
 
@@ -51,23 +52,39 @@ export class GroupCoordinator {
 
   /** Whether this broker has the group, or is loading it. */
   isCoordinatorOf(groupId: string): boolean {
-    return this.#shards.has(this.partitionOf(groupId))
+    const shard = this.#shards.get(this.partitionOf(groupId))
+    return shard !== undefined && shard.status !== 'following'
   }
 
   /** This broker leads the partition now: its groups are loaded. Resolves when they answer, or cannot. */
   electPartition(index: number, log: CoordinatorLog): Promise<void> {
-    this.resignPartition(index)
     if (this.#isClosed) return Promise.resolve()
-    const { clock, logger, settings, snapshots } = this.#parts
-    const shard = new GroupShard({ index, log, clock, logger, settings, snapshots })
-    this.#shards.set(index, shard)
     this.#scheduleExpiry()
-    return shard.load(work => this.#inTurn(work))
+    return this.#shardAt(index, log).lead(log)
   }
 
+  /** Another broker leads the partition: its groups are kept up with. */
+  followPartition(index: number, log: CoordinatorLog): void {
+    if (!this.#isClosed) this.#shardAt(index, log).follow(log)
+  }
+
+  /** Leads it no more: whoever waits is told at once. What is committed is kept, for it may be led or followed again. */
   resignPartition(index: number): void {
+    this.#shards.get(index)?.resign(ErrorCode.NOT_COORDINATOR)
+  }
+
+  /** This broker has no replica of the partition any more. */
+  dropPartition(index: number): void {
     this.#shards.get(index)?.close(ErrorCode.NOT_COORDINATOR)
     this.#shards.delete(index)
+  }
+
+  #shardAt(index: number, log: CoordinatorLog): GroupShard {
+    const { clock, logger, settings, snapshots } = this.#parts
+    const inTurn: InTurn = (work, isUrgent) => this.#inTurn(work, isUrgent)
+    const shard = this.#shards.get(index) ?? new GroupShard({ index, log, clock, logger, settings, snapshots, inTurn })
+    this.#shards.set(index, shard)
+    return shard
   }
 
   joinGroup(request: JoinRequest, client: Client): JoinReply | Promise<JoinReply> {
@@ -217,18 +234,17 @@ export class GroupCoordinator {
   }
 
   /** A few loads at a time: each partition answers as soon as it can, and memory holds the reads of a few only. */
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#loading.size >= LOADS_AT_ONCE) await Promise.race(this.#loading)
-    const load = work()
-    const done = load.then(
-      () => {},
-      () => {}
-    )
-    this.#loading.add(done)
+  async #inTurn<T>(work: () => Promise<T>, isUrgent: () => boolean): Promise<T> {
+    if (this.#loads >= LOADS_AT_ONCE) await new Promise<void>(begin => this.#queue.push({ begin, isUrgent }))
+    else this.#loads++
     try {
-      return await load
+      return await work()
     } finally {
-      this.#loading.delete(done)
+      // Whoever is next takes the place over.
+      const urgent = this.#queue.findIndex(each => each.isUrgent())
+      const [next] = this.#queue.splice(Math.max(0, urgent), 1)
+      if (next) next.begin()
+      else this.#loads--
     }
   }
 

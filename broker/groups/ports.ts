@@ -2,7 +2,7 @@
 // simulated clock and a log in memory. Structural, so that nothing here depends on how the broker is built.
 import type { LeaderEpoch, Offset, TimestampMs, Uuid } from '../../protocol/types.ts'
 
-/** One partition of __consumer_offsets while this broker leads it. */
+/** One partition of __consumer_offsets, led or followed by this broker; the same object for one log. */
 export interface CoordinatorLog {
   /** A topic that was deleted and made again is another one. */
   readonly topicId: Uuid
@@ -18,6 +18,8 @@ export interface CoordinatorLog {
   batches(from: Offset, upto: Offset): AsyncIterable<Buffer>
   /** Whether the records below `offset` end in this epoch here: a snapshot of another history is dropped. */
   holds(offset: Offset, leaderEpoch: LeaderEpoch): boolean
+  /** The epoch in which the records below `offset` end here, -1 where that is not known. */
+  epochBefore(offset: Offset): LeaderEpoch
 }
 
 export interface GroupClock {

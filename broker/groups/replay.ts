@@ -5,6 +5,7 @@ import {
   batchesOf,
   isControl,
   isTransactional,
+  lastOffset,
   partitionLeaderEpoch,
   producerId
 } from '../../protocol/records/batch.ts'
@@ -14,61 +15,63 @@ import type { CoordinatorLog, GroupClock } from './ports.ts'
 import { decodeRecord, type GroupRecord } from './records.ts'
 import type { GroupsState, OffsetRecord } from './state.ts'
 
-export interface Replayed {
-  /** Of the last batch that was read; -1 where there was none. */
-  leaderEpoch: LeaderEpoch
-  records: number
+/** What one batch was. */
+export interface ReplayedBatch {
+  readonly leaderEpoch: LeaderEpoch
+  readonly endOffset: Offset
+  readonly records: number
   /** Records of kinds that this broker does not know: left alone. */
-  unknown: number
+  readonly unknown: number
 }
 
 /** How long one slice may hold the loop. */
 const SLICE_MS = 8
 const COMMIT_MARKER = 1
 
-/** Applies everything from `from` to `upto`, which is or will be committed. */
+export interface ReplayTask {
+  /** The state is another's by now: nothing more is applied. */
+  isOver(): boolean
+  applied(batch: ReplayedBatch): void
+}
+
+/** Applies everything from `from` to `upto`, which is committed. */
 export async function replay(
   state: GroupsState,
   log: CoordinatorLog,
   clock: GroupClock,
-  from: Offset,
-  upto: Offset
-): Promise<Replayed> {
-  const done: Replayed = { leaderEpoch: -1, records: 0, unknown: 0 }
+  { from, upto }: { readonly from: Offset; readonly upto: Offset },
+  task: ReplayTask
+): Promise<void> {
   let sliceEndMs = clock.monotonicMs() + SLICE_MS
   for await (const buffer of log.batches(from, upto)) {
     for (const position of batchesOf(buffer)) {
-      replayBatch(state, buffer, position, from, upto, done)
+      if (task.isOver()) return
+      task.applied(replayBatch(state, buffer, position, from, upto))
       if (clock.monotonicMs() < sliceEndMs) continue
       await new Promise<void>(resolve => clock.endOfTurn(resolve))
       sliceEndMs = clock.monotonicMs() + SLICE_MS
     }
   }
-  return done
 }
 
-function replayBatch(
-  state: GroupsState,
-  buffer: Buffer,
-  position: number,
-  from: Offset,
-  upto: Offset,
-  done: Replayed
-): void {
-  done.leaderEpoch = partitionLeaderEpoch(buffer, position)
+function replayBatch(state: GroupsState, buffer: Buffer, position: number, from: Offset, upto: Offset): ReplayedBatch {
+  let records = 0
+  let unknown = 0
   const producer = isTransactional(buffer, position) ? producerId(buffer, position) : null
   const control = isControl(buffer, position)
   for (const logRecord of decodeRecords(buffer, position)) {
     if (logRecord.offset < from || logRecord.offset >= upto) continue
-    done.records++
+    records++
     if (control) {
       if (producer !== null) endTransaction(state, producer, logRecord)
       continue
     }
     const record = logRecord.key && decodeRecord(logRecord.key, logRecord.value)
-    if (!record) done.unknown++
+    if (!record) unknown++
     else replayRecord(state, record, logRecord.offset, producer)
   }
+  const endOffset = Math.max(from, Math.min(upto, lastOffset(buffer, position) + 1))
+  return { leaderEpoch: partitionLeaderEpoch(buffer, position), endOffset, records, unknown }
 }
 
 function replayRecord(state: GroupsState, record: GroupRecord, at: Offset, producer: number | null): void {

@@ -5,10 +5,11 @@
 import { ErrorCode } from '../../protocol/errors.ts'
 import { isFailure } from '../../protocol/failure.ts'
 import { buildBatch } from '../../protocol/records/builder.ts'
-import type { LeaderEpoch, Offset } from '../../protocol/types.ts'
+import type { Offset } from '../../protocol/types.ts'
 import { Machine } from '../machine.ts'
 import type { ClassicGroup, Now, Token } from './classic-group.ts'
 import { type DescribedGroup, describeGroup, type ListedGroup, listGroups } from './describe.ts'
+import { KeptState } from './kept-state.ts'
 import { LiveGroups } from './live-groups.ts'
 import {
   type CommitRequest,
@@ -28,9 +29,7 @@ import {
 import { CommitTimeout, PendingWrites } from './pending-writes.ts'
 import type { CoordinatorLog, GroupClock, GroupLogger, GroupSettings, Snapshots } from './ports.ts'
 import { encodeRecord, type GroupRecord } from './records.ts'
-import { replay } from './replay.ts'
-import { readSnapshot, type SnapshotPlace, untilCommitted, writeSnapshot } from './snapshot.ts'
-import { GroupsState } from './state.ts'
+import type { GroupsState } from './state.ts'
 import type { Input } from './turn.ts'
 
 export interface ShardParts {
@@ -40,6 +39,7 @@ export interface ShardParts {
   readonly logger: GroupLogger
   readonly settings: GroupSettings
   readonly snapshots: Snapshots
+  readonly inTurn: InTurn
 }
 
 /** A reply, or the code that stands in its place. */
@@ -47,14 +47,12 @@ export type Outcome<T> =
   | { readonly errorCode: 0; readonly reply: T }
   | { readonly errorCode: number; readonly reply: null }
 
-/** Runs work when it is its turn: not all partitions load at once. */
-export type InTurn = <T>(work: () => Promise<T>) => Promise<T>
+/** Runs work when it is its turn: not all partitions load at once, and those that somebody waits for come first. */
+export type InTurn = <T>(work: () => Promise<T>, isUrgent: () => boolean) => Promise<T>
 
-export type ShardStatus = 'loading' | 'active' | 'failed' | 'closed'
+/** failed: its log could not be read; closed: for good. */
+export type ShardStatus = 'following' | 'loading' | 'active' | 'failed' | 'closed'
 
-/** A snapshot is written at a clean stop, and after as many records as there are offsets, but not after fewer than this:
- *  so a snapshot costs no more than the records before it did, and a start reads at most twice what there is. */
-const RECORDS_PER_SNAPSHOT_MIN = 1_000
 /** Tombstones of one batch, so that a batch stays far below max.message.bytes. */
 const TOMBSTONES_PER_BATCH = 2_000
 /** Groups that are looked at in one turn of the event loop. */
@@ -63,58 +61,98 @@ const GROUPS_PER_SLICE = 256
 const STALL_MS = 100
 
 export class GroupShard {
-  status: ShardStatus = 'loading'
+  status: ShardStatus = 'following'
   readonly #parts: ShardParts
-  readonly #state = new GroupsState()
-  readonly #live: LiveGroups
+  readonly #kept: KeptState
+  readonly #state: GroupsState
+  #log: CoordinatorLog
+  #live: LiveGroups
   readonly #writes = new PendingWrites()
-  readonly #place: SnapshotPlace
   #machine: Machine<GroupRecord> | null = null
   #stopListening: () => void = () => {}
   #timer: { atMs: number; cancel(): void } | null = null
+  /** Grows with each reign, and when one ends. */
+  #reign = 0
   /** Topics that were deleted while the state was loaded. */
   readonly #toForget = new Set<string>()
   #lastSeenMs: number
   /** The last time in which nothing happened here: nobody asked, or the process stood still. */
   #quiet = { fromMs: 0, toMs: 0 }
-  #lastEpoch: LeaderEpoch = -1
-  #recordsSinceSnapshot = 0
-  #snapshotRunning: Promise<unknown> | null = null
 
   constructor(parts: ShardParts) {
     this.#parts = parts
+    this.#log = parts.log
     this.#lastSeenMs = parts.clock.monotonicMs()
-    const { snapshots, log, clock, index } = parts
-    this.#live = new LiveGroups({
-      partition: index,
-      logger: parts.logger,
-      settings: parts.settings,
-      now: () => this.#now(),
-      stored: groupId => this.#state.metadata.get(groupId),
-      store: (groupId, value) => this.#appendAll([{ kind: 'group', group: groupId, value }]),
-      reschedule: () => this.#schedule()
-    })
-    this.#place = { snapshots, log, clock, key: `groups/${index}` }
+    const { index, clock, logger, snapshots } = parts
+    const inTurn = <T>(work: () => Promise<T>): Promise<T> => parts.inTurn(work, () => this.status !== 'following')
+    this.#kept = new KeptState({ index, clock, logger, snapshots, inTurn })
+    this.#state = this.#kept.state
+    this.#live = this.#newLive()
+    this.#attach(parts.log)
   }
 
-  /** Reads snapshot and log up to the log's end, waits until that end is committed, and takes requests from then on. */
-  async load(inTurn: InTurn): Promise<void> {
-    const { log, clock, logger, index } = this.#parts
+  /** Another broker leads: what it commits is applied here as it comes, so that this one can take over at once. */
+  follow(log: CoordinatorLog): void {
+    this.resign(ErrorCode.NOT_COORDINATOR)
+    if (this.status === 'closed') return
+    this.#attach(log)
+    this.#kept.keepUp()
+  }
+
+  /** This broker leads: once the log's end is committed and applied, requests are taken. The same in a later epoch of a
+   *  reign that never ended changes nothing. */
+  async lead(log: CoordinatorLog): Promise<void> {
+    if (this.status === 'closed' || (this.status === 'active' && log === this.#log)) return
+    this.resign(ErrorCode.NOT_COORDINATOR)
+    this.#attach(log)
+    this.status = 'loading'
+    const reign = ++this.#reign
+    const { clock, logger, index } = this.#parts
     const beganMs = clock.monotonicMs()
     const endOffset = log.logEndOffset
     try {
-      const read = await inTurn(() => this.#readState(endOffset))
-      await untilCommitted(log, endOffset)
-      if (this.status !== 'loading') return
+      await this.#kept.reach(endOffset)
+      if (reign !== this.#reign) return
+      this.#kept.lead()
+      await this.#makeLiveGroups(reign)
+      if (reign !== this.#reign) return
       this.#activate()
       const groups = this.#live.size
       const tookMs = Math.round(clock.monotonicMs() - beganMs)
-      if (endOffset > 0) logger.info({ partition: index, groups, ...read, tookMs }, 'groups loaded')
+      if (endOffset > 0) logger.info({ partition: index, groups, ...this.#kept.reading, tookMs }, 'groups loaded')
     } catch (error) {
-      if (this.status === 'closed') return
+      if (reign !== this.#reign) return
       this.status = 'failed'
       logger.error({ partition: index, err: error }, 'groups could not be loaded')
     }
+  }
+
+  /** Leadership is lost: what is parked is answered at once, and the state goes back to what is committed. */
+  resign(errorCode: number): void {
+    if (this.status === 'closed' || this.status === 'following') return
+    this.status = 'following'
+    this.#reign++
+    this.#toForget.clear()
+    this.#timer?.cancel()
+    this.#timer = null
+    this.#live.close(errorCode)
+    this.#live = this.#newLive()
+    this.#machine?.close()
+    this.#machine = null
+    this.#kept.resign()
+  }
+
+  /** For good: the broker stops, or has no replica any more. */
+  close(errorCode: number): void {
+    this.resign(errorCode)
+    this.status = 'closed'
+    this.#stopListening()
+    this.#kept.close()
+  }
+
+  /** For a clean stop, before close: what the next start would have to read from the log again. */
+  async saveSnapshot(): Promise<void> {
+    if (this.status === 'active' || this.status === 'following') await this.#kept.saveSnapshot()
   }
 
   /** A step of one group; the reply comes when the step or a later one answers the token. */
@@ -205,39 +243,32 @@ export class GroupShard {
     }
   }
 
-  /** Leadership is lost, or the broker stops: what is parked is answered, and nothing more is taken. */
-  close(errorCode: number): void {
-    if (this.status === 'closed') return
-    this.status = 'closed'
+  #newLive(): LiveGroups {
+    return new LiveGroups({
+      partition: this.#parts.index,
+      logger: this.#parts.logger,
+      settings: this.#parts.settings,
+      now: () => this.#now(),
+      stored: groupId => this.#state.metadata.get(groupId),
+      store: (groupId, value) => this.#appendAll([{ kind: 'group', group: groupId, value }]),
+      reschedule: () => this.#schedule()
+    })
+  }
+
+  #attach(log: CoordinatorLog): void {
     this.#stopListening()
-    this.#timer?.cancel()
-    this.#live.close(errorCode)
-    this.#machine?.close()
+    this.#log = log
+    this.#kept.attach(log)
+    this.#stopListening = log.onHighWatermark(() => {
+      if (this.#machine) this.#machine.advance()
+      else this.#kept.keepUp()
+    })
   }
 
-  /** For a clean stop, before close: what the next start would have to read from the log again. */
-  async saveSnapshot(): Promise<void> {
-    if (this.status !== 'active' || this.#recordsSinceSnapshot === 0) return
-    await this.#snapshotRunning
-    await this.#writeSnapshot()
-  }
-
-  async #readState(endOffset: Offset): Promise<{ snapshotOffset: Offset; records: number; unknown: number }> {
-    const { log, clock } = this.#parts
-    const loaded = await readSnapshot(this.#place, this.#state).catch(() => null)
-    // A snapshot that turned out to be torn may have left half of itself behind.
-    if (!loaded) this.#state.clear()
-    const from = loaded?.offset ?? log.logStartOffset
-    const { leaderEpoch, records, unknown } = await replay(this.#state, log, clock, from, endOffset)
-    this.#lastEpoch = leaderEpoch === -1 ? (loaded?.leaderEpoch ?? -1) : leaderEpoch
-    this.#recordsSinceSnapshot = records
-    await this.#makeLiveGroups()
-    return { snapshotOffset: loaded?.offset ?? -1, records, unknown }
-  }
-
-  async #makeLiveGroups(): Promise<void> {
+  async #makeLiveGroups(reign: number): Promise<void> {
     const { clock } = this.#parts
     for (const [groupId, stored] of this.#state.metadata) {
+      if (reign !== this.#reign) return
       if (this.#state.foreign.has(groupId)) continue
       this.#live.add(groupId, stored)
       if (this.#live.size % GROUPS_PER_SLICE === 0) await new Promise<void>(resolve => clock.endOfTurn(resolve))
@@ -245,7 +276,8 @@ export class GroupShard {
   }
 
   #activate(): void {
-    const { log, logger, index } = this.#parts
+    const { clock, logger, index } = this.#parts
+    const log = this.#log
     for (const [groupId, protocol] of this.#state.foreign) {
       logger.warn(
         { partition: index, groupId, protocol },
@@ -265,21 +297,18 @@ export class GroupShard {
       },
       this.#state
     )
-    this.#stopListening = log.onHighWatermark(() => this.#machine?.advance())
+    this.#lastSeenMs = clock.monotonicMs()
     this.status = 'active'
     this.#live.start()
     if (this.#toForget.size > 0) void this.forgetTopics(this.#toForget)
   }
 
   #append(records: readonly GroupRecord[]): Offset {
-    const { log, clock } = this.#parts
-    const timestamp = clock.nowMs()
+    const log = this.#log
+    const timestamp = this.#parts.clock.nowMs()
     const drafts = records.map(record => ({ timestamp, ...encodeRecord(record) }))
     const endOffset = log.append(buildBatch({ partitionLeaderEpoch: log.leaderEpoch, records: drafts }))
-    this.#lastEpoch = log.leaderEpoch
-    this.#recordsSinceSnapshot += records.length
-    if (this.#recordsSinceSnapshot >= Math.max(RECORDS_PER_SNAPSHOT_MIN, this.#state.offsetCount))
-      void this.#writeSnapshot()
+    this.#kept.appended(endOffset, log.leaderEpoch, records.length)
     return endOffset
   }
 
@@ -360,26 +389,6 @@ export class GroupShard {
     const nowMs = this.#parts.clock.monotonicMs()
     this.#writes.giveUpDue(nowMs)
     this.#live.judge(nowMs)
-  }
-
-  #writeSnapshot(): Promise<unknown> {
-    this.#snapshotRunning ??= this.#doWriteSnapshot().finally(() => {
-      this.#snapshotRunning = null
-    })
-    return this.#snapshotRunning
-  }
-
-  async #doWriteSnapshot(): Promise<void> {
-    const { logger, index } = this.#parts
-    this.#recordsSinceSnapshot = 0
-    try {
-      await writeSnapshot(this.#place, this.#state, {
-        applied: () => ({ offset: this.#machine?.appliedOffset ?? 0, leaderEpoch: this.#lastEpoch }),
-        isCurrent: () => this.status === 'active'
-      })
-    } catch (error) {
-      logger.warn({ partition: index, err: error }, 'snapshot of groups not written')
-    }
   }
 }
 

@@ -46,7 +46,10 @@ type PackedGroup = [
 ]
 
 export interface Loaded {
+  /** Replay begins here. */
   readonly offset: Offset
+  /** What was read may show any moment up to here, in this epoch. */
+  readonly endOffset: Offset
   readonly leaderEpoch: LeaderEpoch
 }
 
@@ -79,7 +82,7 @@ export async function readSnapshot(place: SnapshotPlace, state: GroupsState): Pr
     for (const group of chunk.groups) unpack(state, group)
     if (i % 4 === 3) await new Promise<void>(resolve => clock.endOfTurn(resolve))
   }
-  return { offset: head.offset, leaderEpoch: head.leaderEpoch }
+  return { offset: head.offset, endOffset: head.endOffset, leaderEpoch: head.leaderEpoch }
 }
 
 export interface SnapshotTask {

@@ -97,6 +97,9 @@ export class MemoryLog {
   isHeld = false
   failAppends: MoldauError | null = null
   appends = 0
+  /** Batches that a coordinator read. */
+  reads = 0
+  topicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
   readonly #listeners = new Set<() => void>()
   readonly #clock: SimulatedClock
 
@@ -124,6 +127,11 @@ export class MemoryLog {
     for (const listener of [...this.#listeners]) listener()
   }
 
+  epochBefore(offset: Offset): LeaderEpoch {
+    const before = this.batches.findLast(batch => lastOffset(batch, 0) < offset)
+    return before ? partitionLeaderEpoch(before, 0) : -1
+  }
+
   /** What a crash leaves: the committed batches. */
   truncate(): void {
     this.batches = this.batches.filter(batch => lastOffset(batch, 0) < this.highWatermark)
@@ -135,7 +143,7 @@ export class MemoryLog {
     const leaderEpoch = ++this.leaderEpoch
     this.#listeners.clear()
     return {
-      topicId: 'AAAAAAAAAAAAAAAAAAAAAQ',
+      topicId: log.topicId,
       append: batch => {
         if (log.leaderEpoch !== leaderEpoch) throw new MoldauError('ERR_NOT_LEADER', 'another leads')
         return log.append(batch)
@@ -156,13 +164,13 @@ export class MemoryLog {
         for (const batch of log.batches) {
           const [position] = batchesOf(batch)
           if (position === undefined || sizeInBytes(batch, 0) !== batch.length) throw new Error('not one batch')
-          if (lastOffset(batch, 0) >= from && lastOffset(batch, 0) < upto) yield batch
+          if (lastOffset(batch, 0) < from || lastOffset(batch, 0) >= upto) continue
+          log.reads++
+          yield batch
         }
       },
-      holds: (offset, epoch) => {
-        const before = log.batches.findLast(batch => lastOffset(batch, 0) < offset)
-        return offset <= log.logEndOffset && (before ? partitionLeaderEpoch(before, 0) : -1) === epoch
-      }
+      holds: (offset, epoch) => offset <= log.logEndOffset && log.epochBefore(offset) === epoch,
+      epochBefore: offset => log.epochBefore(offset)
     }
   }
 }
@@ -189,7 +197,7 @@ function rebuffered(value: unknown): unknown {
 export type MutableSettings = { -readonly [K in keyof GroupSettings]: GroupSettings[K] }
 
 export class World {
-  readonly clock = new SimulatedClock()
+  readonly clock: SimulatedClock
   readonly settings: MutableSettings = {
     minSessionTimeoutMs: 6_000,
     maxSessionTimeoutMs: 1_800_000,
@@ -206,7 +214,9 @@ export class World {
   coordinator: GroupCoordinator
   #uuids = 0
 
-  constructor(numPartitions = 1) {
+  /** Several brokers share a clock. */
+  constructor(numPartitions = 1, clock = new SimulatedClock()) {
+    this.clock = clock
     this.logs = Array.from({ length: numPartitions }, () => new MemoryLog(this.clock))
     this.coordinator = this.#make()
   }
@@ -236,6 +246,11 @@ export class World {
     }
     this.coordinator = this.#make()
     await this.start()
+  }
+
+  /** A new process that neither leads nor follows yet. */
+  reboot(): void {
+    this.coordinator = this.#make()
   }
 
   #make(): GroupCoordinator {
