@@ -53,8 +53,19 @@ function worldOf(...set: string[]) {
     alterConfigs: async (resources: Parameters<typeof decideAlterConfigs>[1], validateOnly: boolean) =>
       commit(decideAlterConfigs(metadata.image, resources, validateOnly, rules()))
   }
-  const services = { config, metadata, controller, log, nodeId: 1, random: systemRandom } as unknown as Services
-  const context = { apiVersion: 4 } as RequestContext
+  const channel = {
+    forwardRequest: (_api: unknown, _request: unknown, _context: unknown, here: () => unknown) => here()
+  }
+  const services = {
+    config,
+    metadata,
+    controller,
+    channel,
+    log,
+    nodeId: 1,
+    random: systemRandom
+  } as unknown as Services
+  const context = { apiVersion: 4, listener: 'broker' } as RequestContext
 
   async function describe(resourceType: number, resourceName: string, keys: string[] | null = null) {
     const reply = await onDescribeConfigs.handle(
