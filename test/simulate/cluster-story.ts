@@ -86,6 +86,11 @@ class Story {
     const { world } = this
     const node = world.dice.pick(world.nodes)
     const fault = world.dice.pick(this.#o.faults ?? FAULTS)
+    // Slow wires between brokers, so that what is not replicated yet is there to be lost.
+    const slowMs = world.dice.below(30)
+    for (const one of world.nodes)
+      for (const other of world.nodes) if (one !== other) world.network.delay(one.host, other.host, slowMs)
+    await world.run(300)
     const line = `${Math.round(world.nowMs)} ${fault} ${node.id}`
     this.#faults.push(line)
     this.#o.onLine?.(line)
