@@ -194,6 +194,30 @@ test('losing the leadership answers whatever is parked, at once', async t => {
   t.equal(on.clock.timerCount - on.brokers.length < 2, true, 'no timer of the old reign is left')
 })
 
+test('an election that is overtaken ends, too', async t => {
+  const on = new Cluster()
+  on.elect(0)
+  await on.clock.settle()
+  void commit(on, 0, 'g', 0, 1)
+  const loading = on.coordinator(0).electPartition(0, on.log(0).lead())
+  t.equal(
+    await answered(
+      on,
+      loading.then(() => 'over')
+    ),
+    null
+  )
+  on.elect(1)
+  t.equal(
+    await answered(
+      on,
+      loading.then(() => 'over')
+    ),
+    'over'
+  )
+  t.equal(await fetched(on, 0, 'g'), 'NOT_COORDINATOR')
+})
+
 test('what was not committed is taken back', async t => {
   const on = new Cluster()
   on.elect(0)
