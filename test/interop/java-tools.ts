@@ -229,7 +229,10 @@ async function checkConfigs(target: Target, tools: Tools, checks: Checks): Promi
     assert.match(await call('kafka-configs', `--describe --all ${broker}`), /num\.partitions=1 /)
     await call('kafka-configs', `--alter ${broker} --add-config log.retention.ms=7777777`)
     assert.match(await call('kafka-configs', `--describe ${broker}`), /log\.retention\.ms=7777777/)
-    assert.match(await call('kafka-configs', `--describe --all ${entity}`), /retention\.ms=7777777 /)
+    // Any broker may answer for a topic, by its own settings.
+    if (target.nodes.length < 2) {
+      assert.match(await call('kafka-configs', `--describe --all ${entity}`), /retention\.ms=7777777 /)
+    }
     await call('kafka-configs', `--alter ${broker} --delete-config log.retention.ms`)
     const defaults = '--entity-type brokers --entity-default'
     await call('kafka-configs', `--alter ${defaults} --add-config log.segment.bytes=2000000`)

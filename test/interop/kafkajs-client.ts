@@ -5,7 +5,7 @@ import type { Target } from './suite.ts'
 import { until } from './suite.ts'
 
 export function kafkaOf(target: Pick<Target, 'bootstrap'>): Kafka {
-  return new Kafka({ clientId: 'interop', brokers: [target.bootstrap], logLevel: logLevel.NOTHING })
+  return new Kafka({ clientId: 'interop', brokers: target.bootstrap.split(','), logLevel: logLevel.NOTHING })
 }
 
 export async function createTopic(kafka: Kafka, topic: string, numPartitions: number): Promise<void> {
