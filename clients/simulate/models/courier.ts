@@ -42,6 +42,8 @@ export class Courier {
   readonly #connections = new Map<number, Promise<Connection>>()
   readonly #addresses: Map<number, Address>
   readonly #leaders = new Map<string, Leader>()
+  /** The newest leader epoch that was heard of: who still leads in an earlier one does not know that he is replaced. */
+  readonly #epochs = new Map<string, number>()
   #refreshing: Promise<void> | null = null
 
   constructor(room: Room, clientId: string) {
@@ -105,9 +107,10 @@ export class Courier {
     for (const topic of answer.response.topics) {
       for (const { partitionIndex, leaderId, leaderEpoch } of topic.partitions) {
         const name = `${topic.name}-${partitionIndex}`
-        const known = this.#leaders.get(name)
+        const newest = this.#epochs.get(name) ?? -1
         // A broker that lags tells old news.
-        if (known !== undefined && known.leaderEpoch > leaderEpoch) continue
+        if (newest > leaderEpoch) continue
+        this.#epochs.set(name, leaderEpoch)
         if (leaderId >= 0) this.#leaders.set(name, { nodeId: leaderId, leaderEpoch })
         else this.#leaders.delete(name)
       }

@@ -31,7 +31,9 @@ export async function fetchOnce(
   const answer = await courier.ask(leader.nodeId, fetch, FETCH_VERSION, request, PATIENCE_MS)
   const found = answer.kind === 'answered' ? answer.response.responses[0]?.partitions[0] : undefined
   if (found === undefined || found.errorCode !== ErrorCode.NONE) {
-    if (found?.errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) {
+    // A leader that was replaced, and does not know it, has not what was committed since.
+    const isOfItsTime = (ledger.at(fetchOffset - 1)?.epoch ?? -1) <= leader.leaderEpoch
+    if (found?.errorCode === ErrorCode.OFFSET_OUT_OF_RANGE && isOfItsTime) {
       throw new Violation('reads-committed', `${name}: ${ledger.name} has no offset ${fetchOffset}, says its leader`)
     }
     courier.forgetLeader(at.topic, at.partition)
