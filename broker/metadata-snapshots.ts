@@ -39,6 +39,8 @@ export class MetadataSnapshots {
     this.#ids = await this.#list()
     for (const id of this.#ids) {
       const name = snapshotName(id)
+      // What lies between an older one and the log's beginning is nowhere.
+      if (id.endOffset < logStartOffset) break
       const bytes = await this.#files.readFile(path.join(this.#directory, name))
       if (bytes === null) continue
       try {
