@@ -342,3 +342,26 @@ function startedStalls(clock: ConstructorParameters<typeof Stalls>[0]): Stalls {
   stalls.start()
   return stalls
 }
+
+/** A cluster that has formed. */
+export async function formed(o: ConstructorParameters<typeof QuorumWorld>[0] = {}): Promise<QuorumWorld> {
+  const world = new QuorumWorld(o)
+  await world.startAll()
+  if (!(await world.waitFor(() => world.isInStep() && world.nodes.every(node => node.log?.isCaughtUp)))) {
+    throw new Error(`no cluster: ${world.nodes.map(node => node.failure ?? node.told)}`)
+  }
+  return world
+}
+
+export const leaderOf = (world: QuorumWorld): QuorumNode => {
+  if (!world.leader) throw new Error('no leader')
+  return world.leader
+}
+
+/** Settings under which few records are many. */
+export const SMALL = [
+  'metadata.log.max.record.bytes.between.snapshots=2000',
+  'internal.metadata.log.segment.bytes=2000',
+  'controller.quorum.fetch.snapshot.max.bytes=700',
+  'controller.quorum.fetch.max.bytes=600'
+]
