@@ -77,10 +77,12 @@ export class Mirror {
     this.#position = 0
   }
 
-  /** Where the batches from `offset` on lie; null where there are none. */
-  placesFrom(offset: Offset): readonly Place[] {
-    const first = this.rows.findIndex(row => row.base >= offset)
-    return first < 0 ? [] : this.#places.slice(first)
+  /** Where the batches between two offsets lie. */
+  placesWithin(from: Offset, to: Offset): readonly Place[] {
+    return this.#places.filter((_, index) => {
+      const row = this.rows[index] as Row
+      return row.base >= from && row.last < to
+    })
   }
 
   /** Takes over what was written, or thrown away, since the last look. */

@@ -7,6 +7,7 @@ import type { World } from './world.ts'
 
 const SLOWNESS = 100
 const SLOW_LINK_MS = 1500
+const SYNCED_ENDS = `${DATA_DIRECTORY}/moldau-synced-end-checkpoint`
 
 export class WorldArena implements Arena {
   readonly #world: World
@@ -104,15 +105,18 @@ export class WorldArena implements Arena {
     this.#node(index).wipe()
   }
 
-  /** In what recovery will look at: a bit that is lost elsewhere is found by whoever reads it. */
+  /** Where recovery looks and knows what was synced: a bit that is lost elsewhere is found by whoever reads it, and one
+   *  behind the recorded end cannot be told from a write that was torn. */
   flipBit(index: number): void {
     const { disk, id, lives } = this.#node(index)
-    const places = [...this.#ledgers.values()].flatMap(ledger => {
-      const recoveryPoint = this.#recoveryPoints.get(`${index}/${lives}`)?.get(ledger.name)
-      return recoveryPoint === undefined ? [] : (ledger.mirrors.get(id)?.placesFrom(recoveryPoint) ?? [])
+    const synced = recordedEnds(disk.read(SYNCED_ENDS)?.toString() ?? '')
+    const places = [...this.#ledgers.values()].flatMap(({ name, mirrors }) => {
+      const from = this.#recoveryPoints.get(`${index}/${lives}`)?.get(name)
+      const to = synced.get(name)
+      return from === undefined || to === undefined ? [] : (mirrors.get(id)?.placesWithin(from, to) ?? [])
     })
     if (places.length === 0 || this.#dice.isOneIn(4))
-      disk.flipBit(this.#dice.pick(['index', 'checkpoint', '.snapshot']))
+      disk.flipBit(this.#dice.pick(['.index', '.timeindex', '.snapshot']))
     else {
       const { path, position } = this.#dice.pick(places)
       // Beyond the offset and the epoch, which no checksum covers.
@@ -131,4 +135,14 @@ export class WorldArena implements Arena {
   #hosts(index: number): readonly string[] {
     return index < this.nodeCount ? [this.#node(index).host] : this.#clientHosts
   }
+}
+
+/** A checkpoint file: a version, a count, and `topic partition offset` in each line. */
+function recordedEnds(text: string): Map<string, number> {
+  const ends = new Map<string, number>()
+  for (const line of text.split('\n').slice(2)) {
+    const [topic, partition, offset] = line.split(' ')
+    if (offset !== undefined) ends.set(`${topic}-${partition}`, Number(offset))
+  }
+  return ends
 }
