@@ -88,7 +88,11 @@ export class Partitions {
       this.#isrUpdates = new IsrUpdates({ nodeId, clock, log, ...replication })
       this.#tick()
     }
-    options.metadata.onChange((image, delta) => this.#enqueue(() => this.#follow(image, delta)))
+    options.metadata.onChange((image, delta) => {
+      // Before any in-sync set that was decided by them: min.insync.replicas is one.
+      this.#configureTopics(delta)
+      this.#enqueue(() => this.#follow(image, delta))
+    })
     options.config.onChange(() => this.#reconfigure())
   }
 
@@ -226,9 +230,6 @@ export class Partitions {
     if (delta.brokers.size > 0) this.#eligibleChanged()
     if (delta.brokers.size > 0) this.#fetchers?.brokersChanged(delta.brokers)
     await this.#enter(image)
-    for (const { resourceType, resourceName } of delta.configs) {
-      if (resourceType === ResourceType.TOPIC) this.#configureTopic(resourceName)
-    }
   }
 
   async #place(topic: Topic, index: number): Promise<void> {
@@ -368,6 +369,12 @@ export class Partitions {
   #eligibleChanged(): void {
     const eligible = eligibleBrokers(this.#options.metadata.image)
     for (const partition of this.all()) partition.brokersChanged(eligible)
+  }
+
+  #configureTopics({ configs }: MetadataDelta): void {
+    for (const { resourceType, resourceName } of configs) {
+      if (resourceType === ResourceType.TOPIC) this.#configureTopic(resourceName)
+    }
   }
 
   #configureTopic(name: string): void {

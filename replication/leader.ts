@@ -169,6 +169,7 @@ export function step(leader: Leader, input: Input): Effect[] {
       decided(leader, input)
       break
     case 'isr-answered':
+      if (input.partitionEpoch > leader.partitionEpoch && dropsSome(leader, input.isr)) break
       // By then the metadata may have brought the outcome, and another proposal may be open.
       if (input.partitionEpoch >= leader.partitionEpoch && input.proposedAt === leader.partitionEpoch) {
         leader.proposal = null
@@ -289,6 +290,12 @@ function propose(leader: Leader, isr: readonly BrokerId[], effects: Effect[]): v
     leaderEpoch: leader.leaderEpoch,
     partitionEpoch: leader.partitionEpoch
   })
+}
+
+/** A smaller set counts once the metadata has brought it, and with it the min.insync.replicas by which the controller took
+ *  the dropped ones for eligible leaders or not: who had read only the answer might commit without one of those. */
+function dropsSome(leader: Leader, isr: readonly BrokerId[]): boolean {
+  return [...leader.isr].some(id => !isr.includes(id))
 }
 
 function decided(leader: Leader, input: Input & { kind: 'isr-decided' | 'isr-answered' }): void {

@@ -206,6 +206,17 @@ test('a leader that was elected uncleanly says at once that it is whole', async 
   t.strictSame(step(leader, fetched(2, 3, 4)), [propose([1, 2], 8)])
 })
 
+test('a smaller set counts when the metadata has brought it, and the settings by which it was taken', async t => {
+  const leader = leaderOf([1, 2], { end: 3 })
+  step(leader, { kind: 'synced', syncedEndOffset: 3 })
+  t.strictSame(step(leader, { kind: 'ticked', nowMs: 100_000 }), [propose([1])])
+  const answer = { isr: [1], partitionEpoch: 8, isRecovering: false, nowMs: 100_001 }
+  t.strictSame(step(leader, { kind: 'isr-answered', proposedAt: 7, ...answer }), [], 'the answer alone commits nothing')
+  t.strictSame(step(leader, { kind: 'ticked', nowMs: 100_002 }), [], 'nor is it proposed again')
+  const decided = { kind: 'isr-decided', isr: [1], partitionEpoch: 8, nowMs: 100_003 } as const
+  t.strictSame(step(leader, decided), [{ kind: 'advance-high-watermark', to: 3 }])
+})
+
 test('last stable offset and low watermark', async t => {
   const leader = leaderOf([1, 2])
   step(leader, { kind: 'synced', syncedEndOffset: 5 })
