@@ -45,7 +45,12 @@ export interface RegistrationOptions {
 }
 
 /** What may be otherwise a moment later. */
-const PASSING: ReadonlySet<number> = new Set([ErrorCode.DUPLICATE_BROKER_REGISTRATION, ErrorCode.REQUEST_TIMED_OUT])
+const PASSING: ReadonlySet<number> = new Set([
+  ErrorCode.DUPLICATE_BROKER_REGISTRATION,
+  ErrorCode.REQUEST_TIMED_OUT,
+  // The controller's disk, not this one: another controller will be elected.
+  ErrorCode.KAFKA_STORAGE_ERROR
+])
 const FORGOTTEN: ReadonlySet<number> = new Set([ErrorCode.BROKER_ID_NOT_REGISTERED, ErrorCode.STALE_BROKER_EPOCH])
 
 export class Registration {
