@@ -33,6 +33,7 @@ export interface Place {
   readonly segmentBase: Offset
   readonly path: string
   readonly position: number
+  readonly endPosition: number
 }
 
 export class Mirror {
@@ -89,11 +90,12 @@ export class Mirror {
   update(log: LogView, readAt: ReadAt, onCut: OnCut): void {
     if (this.isOld) this.#forget()
     const { end } = this
-    const mayHaveMore = log.writtenEndOffset > end
-    if (mayHaveMore || log.logEndOffset < end) {
+    // While a cut is under way the files still have what is gone already.
+    const upto = Math.min(log.writtenEndOffset, log.logEndOffset)
+    if (upto > end || log.logEndOffset < end) {
       const gone = this.#goneOf(log, readAt)
       if (gone.length > 0) onCut(gone)
-      this.#read(log, readAt)
+      this.#read(log, upto, readAt)
     }
     this.syncedEnd = Math.min(log.durableEndOffset, this.end)
   }
@@ -105,9 +107,10 @@ export class Mirror {
     while (kept > 0 && (rows[kept - 1] as Row).last >= log.logEndOffset) kept--
     while (kept > 0 && !this.#isStillThere(kept - 1, readAt)) kept--
     if (kept === rows.length) return []
-    const place = this.#places[kept] as Place
-    this.#segmentBase = place.segmentBase
-    this.#position = place.position
+    // What comes next may lie in the same segment again, though what is gone lay in a later one.
+    const last = this.#places[kept - 1]
+    this.#segmentBase = last?.segmentBase ?? -1
+    this.#position = last?.endPosition ?? 0
     this.#places.length = kept
     this.verified = Math.min(this.verified, kept)
     return rows.splice(kept)
@@ -121,7 +124,8 @@ export class Mirror {
     return found.base === row.base && found.epoch === row.epoch && found.fingerprint === row.fingerprint
   }
 
-  #read(log: LogView, readAt: ReadAt): void {
+  #read(log: LogView, upto: Offset, readAt: ReadAt): void {
+    if (upto <= this.end) return
     for (const segment of log.segments) {
       if (segment.baseOffset < this.#segmentBase) continue
       if (segment.baseOffset !== this.#segmentBase) {
@@ -131,11 +135,12 @@ export class Mirror {
       const size = segment.writtenBytes - this.#position
       if (size <= 0) continue
       const bytes = Buffer.allocUnsafe(size)
-      this.#take(segment.file.path, bytes.subarray(0, readAt(segment.file.path, bytes, this.#position)))
+      this.#take(segment.file.path, bytes.subarray(0, readAt(segment.file.path, bytes, this.#position)), upto)
+      if (this.end >= upto) return
     }
   }
 
-  #take(path: string, bytes: Buffer): void {
+  #take(path: string, bytes: Buffer, upto: Offset): void {
     let at = 0
     while (bytes.length - at >= BATCH_HEADER_BYTES) {
       const size = LOG_OVERHEAD + batchLength(bytes, at)
@@ -145,8 +150,11 @@ export class Mirror {
       } catch (error) {
         throw new Violation('contiguous-log', `${this.name}, behind offset ${this.end}: ${(error as Error).message}`)
       }
-      this.#add(this.#known.intern(rowAt(bytes, at)))
-      this.#places.push({ segmentBase: this.#segmentBase, path, position: this.#position + at })
+      const row = rowAt(bytes, at)
+      if (row.base >= upto) break
+      this.#add(this.#known.intern(row))
+      const position = this.#position + at
+      this.#places.push({ segmentBase: this.#segmentBase, path, position, endPosition: position + size })
       at += size
     }
     this.#position += at

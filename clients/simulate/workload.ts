@@ -17,6 +17,7 @@ import { BROKER_PORT, type World } from './world.ts'
 
 export const TOPIC = 'events'
 export const PARTITIONS = 3
+const OFFSETS = '__consumer_offsets-0'
 const CREATE_VERSION = 6
 const WRITERS = [{ isIdempotent: true }, { isIdempotent: true }, { isIdempotent: false }]
 const MEMBERS = 3
@@ -90,11 +91,11 @@ export class Workload {
     }
     const courier = this.#courier('auditor')
     const auditor = new Auditor({
-      courier,
-      group,
-      load: new Load(this.#dice.of('load'), this.#untilMs),
-      topic: TOPIC,
-      partitions: PARTITIONS
+      ...{ courier, group, load: new Load(this.#dice.of('load'), this.#untilMs), topic: TOPIC, partitions: PARTITIONS },
+      isCoordinator: nodeId => {
+        const { leaders, newestEpoch } = this.#watch.ledger(OFFSETS)
+        return leaders.get(newestEpoch)?.nodeId === nodeId
+      }
     })
     this.#onlookers.push(auditor)
     this.#run(auditor, onFailed)

@@ -16,6 +16,8 @@ export interface AuditorOptions {
   readonly load: Load
   readonly topic: string
   readonly partitions: number
+  /** The group's coordinator of the newest epoch that was seen. */
+  readonly isCoordinator: (nodeId: number) => boolean
 }
 
 export class Auditor {
@@ -51,8 +53,11 @@ export class Auditor {
     const request = { groupId: group.groupId, requireStable: false, topics: [{ name: topic, partitionIndexes }] }
     const answer = await courier.ask(found.response.nodeId, offsetFetch, VERSIONS.offsetFetch, request, PATIENCE_MS)
     if (answer.kind !== 'answered' || answer.response.errorCode !== ErrorCode.NONE) return
+    // A coordinator that was replaced while it stood still, and does not know it yet, may tell what was true before.
+    const isPresent = this.#o.isCoordinator(found.response.nodeId)
     for (const { partitionIndex, errorCode, committedOffset } of answer.response.topics[0]?.partitions ?? []) {
-      if (errorCode === ErrorCode.NONE) group.told(partitionIndex, since[partitionIndex] ?? -1, committedOffset)
+      if (errorCode !== ErrorCode.NONE) continue
+      group.told(partitionIndex, isPresent ? (since[partitionIndex] ?? -1) : -1, committedOffset)
     }
   }
 }
