@@ -23,7 +23,8 @@ type Logs = ReadonlyMap<string, Log>
 /** A log that is about to be cut: until that shows, its own numbers are too high. */
 interface Cap {
   readonly to: Offset
-  readonly durableEndOffset: Offset
+  /** Of the log, when the cut began. */
+  readonly cuts: number
 }
 
 export class CatalogFiles {
@@ -193,7 +194,7 @@ export class CatalogFiles {
   /** Before a log is cut at `to`. */
   async lower(name: string, to: Offset, logs: Logs): Promise<void> {
     const log = logs.get(name)
-    if (log) this.#caps.set(name, { to, durableEndOffset: log.durableEndOffset })
+    if (log) this.#caps.set(name, { to, cuts: log.cuts })
     await this.writeSyncedEnds(logs)
     await this.writeRecoveryPoints(logs)
   }
@@ -234,12 +235,12 @@ export class CatalogFiles {
     return entries
   }
 
-  /** No bytes are appended while a log is being cut, so the first change of its durable end shows that it is done. */
+  /** Ends do not tell when a cut is over: appends may have brought the log back to the very end that it had before. */
   #capped(log: Log, offset: Offset): Offset {
     const name = partitionName(log.topicPartition)
     const cap = this.#caps.get(name)
     if (!cap) return offset
-    if (log.durableEndOffset !== cap.durableEndOffset) this.#caps.delete(name)
+    if (log.cuts !== cap.cuts) this.#caps.delete(name)
     else return Math.min(offset, cap.to)
     return offset
   }

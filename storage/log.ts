@@ -52,6 +52,7 @@ export class Log {
   readonly #writeListeners: (() => void)[] = []
   readonly #reader: LogReader
   #isTruncating = false
+  #cuts = 0
   readonly #checkpointer: Checkpointer
 
   /** Throws ERR_LOG_CORRUPT, with nothing changed on the disk, when the log ends below what is known to be synced. */
@@ -316,6 +317,11 @@ export class Log {
     await replaceAll(this, offset)
   }
 
+  /** How many cuts have come to their end: until one has, what is recorded of this log stays below it. */
+  get cuts(): number {
+    return this.#cuts
+  }
+
   async #truncating(cut: () => Promise<void>): Promise<void> {
     this.#isTruncating = true
     try {
@@ -324,6 +330,7 @@ export class Log {
       this.#reader.invalidate()
       await cut()
       this.writer.restartAt(this.#logEndOffset)
+      this.#cuts++
     } catch (error) {
       this.fail(error, 'write')
       throw error

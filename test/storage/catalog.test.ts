@@ -51,6 +51,20 @@ test('a clean stop: ends, starts and high watermarks come back, and nothing is w
   t.same(life.offline, [])
 })
 
+test('a cut, and appends back to the very end of before: that end is recorded, not the cut', async t => {
+  const life = new Life(t)
+  let catalog = await life.begin()
+  const log = await catalog.getOrCreate(orders(0), topicId(1), config)
+  for (let offset = 0; offset < 6; offset++) await append(log)
+  t.equal(await log.truncateTo(4), 4)
+  for (let offset = 4; offset < 6; offset++) await append(log)
+  await catalog.close({ brokerEpoch: 1 })
+  t.match(read(life, 'recovery-point-offset-checkpoint'), /orders 0 6/)
+  catalog = await life.begin()
+  t.match(await catalog.getOrCreate(orders(0), topicId(1), config), { logEndOffset: 6, wasWalked: false })
+  await catalog.close({ brokerEpoch: 1 })
+})
+
 test('a kill: what was synced is there; what is recorded is never ahead', async t => {
   const life = new Life(t)
   let catalog = await life.begin()
