@@ -27,6 +27,8 @@ export class LifeStream implements ByteStream {
   #isDestroyed = false
   #isClosed = false
   #isPaused = false
+  /** Null until the socket was told. */
+  #isFlowing: boolean | null = null
   /** Written while the link was cut. */
   #held: Written[] = []
   #heldBytes = 0
@@ -194,9 +196,12 @@ export class LifeStream implements ByteStream {
 
   /** Bytes flow only to a broker that lives, wants them, and can be reached. */
   #flow(): void {
-    const wanted = !this.#isPaused && this.#events.listenerCount('data') > 0
-    if (wanted && this.#isWayBack && !this.#life.isPaused) this.#real?.resume()
-    else this.#real?.pause()
+    const isWanted = !this.#isPaused && this.#events.listenerCount('data') > 0
+    const flows = isWanted && this.#isWayBack && !this.#life.isPaused
+    if (this.#real === null || flows === this.#isFlowing) return
+    this.#isFlowing = flows
+    if (flows) this.#real.resume()
+    else this.#real.pause()
   }
 
   #leave(how: Farewell): void {
