@@ -11,6 +11,8 @@ import { VERSION } from './version.ts'
 
 /** How long a broker that cannot go on may take to stop. */
 const GIVE_UP_MS = 5000
+/** How long a start may still take when the broker was asked to stop. */
+const PATIENCE_MS = 1500
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
 
 export interface StartOptions {
@@ -38,7 +40,9 @@ export async function start(
   endOnSignals(log, () => end(null))
   if (withParent) endWithParent(log, () => end(null))
   const { startBroker } = await import('./broker.ts')
-  const broker = await startBroker({ config, log, onFatal: end })
+  const starting = startBroker({ config, log, onFatal: end })
+  const broker = await Promise.race([starting, ended.then(() => withinPatience(starting))])
+  if (broker === null) return leaveUnready(await ended, log)
   greet(broker)
   const http = await httpOf(config, broker, log)
   const why = await ended
@@ -50,6 +54,25 @@ export async function start(
   await broker.stop()
   process.stdout.write('moldau has stopped\n')
   // What had to be finished is finished; a stray handle must not keep the process.
+  process.exit(0)
+}
+
+/** One of several waits for the others as long as they take; who is asked to stop meanwhile does not. */
+function withinPatience(starting: Promise<Broker>): Promise<Broker | null> {
+  // The timer holds the process until one of both has come.
+  return Promise.race([
+    starting,
+    new Promise<null>(resolve => {
+      setTimeout(() => resolve(null), PATIENCE_MS)
+    })
+  ])
+}
+
+/** As a crash: the next start recovers. */
+function leaveUnready(why: Error | null, log: Logger): never {
+  if (why !== null) throw why
+  log.info('stopped-before-ready')
+  process.stdout.write('moldau has stopped\n')
   process.exit(0)
 }
 

@@ -1,8 +1,8 @@
-// Loaded into a broker process before everything else (node --import): connections to the addresses that MOLDAU_LINKS names
+// Loaded into a broker process before everything else (node --import): connections to the addresses that LINK_PORTS names
 // go to the port that it gives, where a proxy stands (link-proxy.ts). The broker knows nothing of it.
 import net from 'node:net'
 
-const links = new Map<string, number>(Object.entries(JSON.parse(process.env.MOLDAU_LINKS ?? '{}')))
+const links = new Map<string, number>(Object.entries(JSON.parse(process.env.LINK_PORTS ?? '{}')))
 const connect = net.connect
 
 net.connect = ((...args: unknown[]) => {

@@ -36,13 +36,13 @@ export class LinkProxy {
     }
   }
 
-  /** For MOLDAU_LINKS of one node: where it finds the others. */
+  /** For LINK_PORTS of one node: where it finds the others. */
   environmentOf(nodeId: number): Record<string, string> {
     const others = this.#layout.filter(each => each.nodeId !== nodeId)
     const links = others.flatMap(to =>
       portsOf(to).map(port => [`${to.host}:${port}`, this.#ports.get(`${nodeId}>${port}`)] as const)
     )
-    return { MOLDAU_LINKS: JSON.stringify(Object.fromEntries(links)) }
+    return { LINK_PORTS: JSON.stringify(Object.fromEntries(links)) }
   }
 
   /** Nothing gets from one to the other; the way back stays. */

@@ -17,6 +17,7 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
   'restart-all': 6,
   'disk-full': 12
 }
+const STOP_LIMIT_MS = 30_000
 const BALLAST = 'ballast'
 const CHUNK = Buffer.alloc(1 << 20)
 
@@ -33,6 +34,7 @@ export class Faults {
   readonly counts = new Map<Kind, number>(KINDS.map(kind => [kind, 0]))
   /** Ends of brokers that a full disk explains. */
   diskDeaths = 0
+  readonly wrong: string[] = []
   readonly #o: FaultOptions
   readonly #busy = new Set<string>()
   readonly #underWay = new Set<Promise<void>>()
@@ -163,11 +165,20 @@ export class Faults {
   }
 
   async #stopAll(ids: readonly number[], downMs: number): Promise<void> {
-    const { cluster, proxy } = this.#o
-    await Promise.all(ids.map(id => cluster.process(id).stop()))
+    const { proxy } = this.#o
+    await Promise.all(ids.map(id => this.#stop(id)))
     for (const id of ids) await proxy.down(id)
     await pause(downMs)
     await Promise.all(ids.map(id => this.#start(id)))
+  }
+
+  /** One that does not stop is wrong, and is killed so that the rest can go on. */
+  async #stop(nodeId: number): Promise<void> {
+    const process = this.#o.cluster.process(nodeId)
+    const stopped = process.stop().then(() => true)
+    if (await Promise.race([stopped, pause(STOP_LIMIT_MS).then(() => false)])) return
+    this.wrong.push(`node ${nodeId} did not stop within ${STOP_LIMIT_MS} ms`)
+    await process.kill()
   }
 
   /** Does not wait until it is ready: that may take others who are down. */

@@ -58,6 +58,15 @@ async function soakReal(args: string[]): Promise<number> {
   say(`seed ${seed}, directory ${directory}`)
   const startedAt = performance.now()
   const stage = await setUp(directory, seed)
+  // Whoever ends this process ends the brokers: one that is held would notice nothing by itself.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      void stage.cluster.kill().then(() => {
+        unmount(stage.layout)
+        process.exit(130)
+      })
+    })
+  }
   let wrong: string[]
   try {
     wrong = await play(stage, Number(values.faults))
@@ -153,7 +162,7 @@ async function play({ cluster, layout, faults, notes, seed, unexpected }: Stage,
     'the group to finish'
   )
   for (const each of consumers) await each.stop()
-  const wrong = [...notes.wrong, ...unexpected]
+  const wrong = [...notes.wrong, ...unexpected, ...faults.wrong]
   for (let partition = 0; partition < PARTITIONS; partition++) {
     wrong.push(...checkPartition(partition, await readPartition(cluster, partition), notes))
   }

@@ -247,3 +247,23 @@ test('format prepares a directory as Kafka does, and refuses what is somebody el
   broker.process.kill('SIGTERM')
   t.equal((await broker.ended).code, 0, 'and it starts')
 })
+
+test('one of several that waits for the others can be stopped', async t => {
+  const directory = t.testdir()
+  const servers = [createServer().listen(0, '127.0.0.1'), createServer().listen(0, '127.0.0.1')]
+  await Promise.all(servers.map(each => new Promise(resolve => each.once('listening', resolve))))
+  const [own, other] = servers.map(each => (each.address() as { port: number }).port)
+  await Promise.all(servers.map(each => new Promise(resolve => each.close(resolve))))
+  const settings = {
+    'controller.quorum.voters': `1@127.0.0.1:${own},2@127.0.0.1:${other}`,
+    listeners: `PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:${own}`,
+    'controller.listener.names': 'CONTROLLER',
+    'moldau.http.listener': 'off'
+  }
+  const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])
+  const broker = run(['start', ...flags], directory)
+  const isUp = async () => existsSync(`${directory}/moldau-data/__cluster_metadata-0`)
+  while (!(await isUp())) await new Promise(resolve => setTimeout(resolve, 20))
+  broker.process.kill('SIGTERM')
+  t.match(await broker.ended, { code: 0, out: 'moldau has stopped\n' })
+})

@@ -37,7 +37,7 @@ test('carries, holds one direction, resets, and refuses for the dead', async t =
   const proxy = new LinkProxy([node(1, 1), node(2, port)])
   await proxy.start()
   t.teardown(() => proxy.stop())
-  const links = JSON.parse(proxy.environmentOf(1).MOLDAU_LINKS as string) as Record<string, number>
+  const links = JSON.parse(proxy.environmentOf(1).LINK_PORTS as string) as Record<string, number>
   t.same(Object.keys(links), [`127.0.0.1:${port}`, `127.0.0.1:${port + 1}`])
   const open = (label: string) => {
     const socket = net.connect(links[`127.0.0.1:${port}`] as number, '127.0.0.1')
