@@ -19,6 +19,7 @@ const { values } = parseArgs({
     brokers: { type: 'string', default: '3' },
     faults: { type: 'string', default: 'all' },
     every: { type: 'string', default: '20' },
+    rest: { type: 'string', default: '1' },
     shrink: { type: 'string', default: '60' },
     jobs: { type: 'string', default: String(Math.max(1, availableParallelism())) },
     save: { type: 'string' },

@@ -14,6 +14,7 @@ export interface SimOptions {
   readonly brokers: number
   readonly kinds: readonly FaultKind[]
   readonly everyMs?: number
+  readonly rest?: number
   /** How many runs may be spent on making a failing list shorter. */
   readonly shrinkTries: number
 }
@@ -45,8 +46,9 @@ export async function simulateSeeds(o: SimOptions, print: Print, isOver = (): bo
   return { statistics, failed: null }
 }
 
-function optionsOf({ hours, brokers, kinds, everyMs }: SimOptions, seed: number): RunOptions {
-  return { seed, ms: Math.round(hours * HOUR_MS), brokers, kinds, ...(everyMs === undefined ? {} : { everyMs }) }
+function optionsOf({ hours, brokers, kinds, everyMs, rest = 1 }: SimOptions, seed: number): RunOptions {
+  const every = everyMs === undefined ? {} : { everyMs }
+  return { seed, ms: Math.round(hours * HOUR_MS), brokers, kinds, rest, ...every }
 }
 
 async function explain(result: RunResult, options: RunOptions, tries: number, print: Print): Promise<void> {
@@ -75,6 +77,7 @@ export function optionsFrom(texts: {
   readonly brokers: string
   readonly faults: string
   readonly every: string
+  readonly rest: string
   readonly shrink: string
 }): SimOptions {
   const { kinds, unknown } = parseKinds(texts.faults)
@@ -91,6 +94,7 @@ export function optionsFrom(texts: {
     brokers: numberFrom('brokers', texts.brokers, 1),
     kinds,
     everyMs: 1000 * numberFrom('every', texts.every, 0.1),
+    rest: numberFrom('rest', texts.rest, 1),
     shrinkTries: numberFrom('shrink', texts.shrink, 0)
   }
 }

@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly kinds: readonly FaultKind[]
   /** On average, from one fault to the next. */
   readonly everyMs?: number
+  /** Clients rest so many times longer than usual between bursts of work, and work gently in most of them. */
+  readonly rest?: number
   /** These, and not those of the seed. */
   readonly faults?: readonly Fault[]
 }
@@ -70,7 +72,7 @@ class Run {
 
   constructor(options: RunOptions) {
     this.#o = options
-    const { seed, brokers, ms, kinds, everyMs = EVERY_MS } = options
+    const { seed, brokers, ms, kinds, everyMs = EVERY_MS, rest = 1 } = options
     this.#world = new World({ seed, brokers, settings: settingsFor(brokers), skewMs: 50 })
     const copies = Math.min(2, brokers)
     this.#watch = new Watch({
@@ -81,7 +83,7 @@ class Run {
       damaged: () => ((this.#injector?.damaged ?? -1) >= 0 ? 1 : 0)
     })
     this.#watched = this.#world.nodes.map(each => new WatchedNode(each))
-    this.#workload = new Workload(this.#world, this.#watch, this.#history, ms)
+    this.#workload = new Workload(this.#world, this.#watch, this.#history, ms, rest)
     const plan = { fromMs: 3000, untilMs: ms, everyMs, nodes: brokers, kinds }
     this.#faults = options.faults ?? drawFaults(this.#world.dice.of('faults'), plan)
   }

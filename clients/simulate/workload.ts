@@ -37,18 +37,20 @@ export class Workload {
   readonly #watch: Watch
   readonly #history: History
   readonly #untilMs: number
+  readonly #rest: number
   readonly #dice: Dice
   readonly #onlookers: Model[] = []
   readonly #running: Promise<void>[] = []
   #names = 0
 
-  constructor(world: World, watch: Watch, history: History, untilMs: number) {
+  constructor(world: World, watch: Watch, history: History, untilMs: number, rest: number) {
     this.#world = world
     this.#watch = watch
     this.#history = history
     this.#untilMs = untilMs
+    this.#rest = rest
     this.#dice = world.dice.of('workload')
-    this.load = new Load(this.#dice.of('load'), untilMs)
+    this.load = new Load(this.#dice.of('load'), untilMs, rest)
   }
 
   get ledgers(): Ledger[] {
@@ -91,7 +93,13 @@ export class Workload {
     }
     const courier = this.#courier('auditor')
     const auditor = new Auditor({
-      ...{ courier, group, load: new Load(this.#dice.of('load'), this.#untilMs), topic: TOPIC, partitions: PARTITIONS },
+      ...{
+        courier,
+        group,
+        load: new Load(this.#dice.of('load'), this.#untilMs, this.#rest),
+        topic: TOPIC,
+        partitions: PARTITIONS
+      },
       isCoordinator: nodeId => {
         const { leaders, newestEpoch } = this.#watch.ledger(OFFSETS)
         return leaders.get(newestEpoch)?.nodeId === nodeId

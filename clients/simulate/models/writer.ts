@@ -79,7 +79,7 @@ export class Writer {
         await sleep(clock, Math.min(restMs, 5000) + random.below(100))
         continue
       }
-      await sleep(clock, 30 + random.below(random.below(4) === 0 ? 200 : 4000))
+      await sleep(clock, (30 + random.below(random.below(4) === 0 ? 200 : 4000)) * load.patience())
       if (this.#isStopping) return
       const count = 1 + random.below(random.below(3) === 0 ? LARGEST_BATCH : 4)
       const bytes = this.#batch(count, id, sequence)
