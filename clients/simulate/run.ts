@@ -73,7 +73,7 @@ class Run {
   constructor(options: RunOptions) {
     this.#o = options
     const { seed, brokers, ms, kinds, everyMs = EVERY_MS, rest = 1 } = options
-    this.#world = new World({ seed, brokers, settings: settingsFor(brokers), skewMs: 50 })
+    this.#world = new World({ seed, brokers, settings: settingsFor(brokers, rest > 1), skewMs: 50 })
     const copies = Math.min(2, brokers)
     this.#watch = new Watch({
       nodeIds: this.#world.nodes.map(each => each.id),
@@ -235,8 +235,15 @@ class Run {
   }
 }
 
+/** Kafka's own times, and longer polls: an idle hour costs less. */
+const CALM = {
+  'broker.heartbeat.interval.ms': 2000,
+  'broker.session.timeout.ms': 9000,
+  'replica.fetch.wait.max.ms': 2000
+}
+
 /** What is the same in every run: small, and quick where waiting would teach nothing. */
-function settingsFor(brokers: number): Record<string, string | number> {
+function settingsFor(brokers: number, isCalm: boolean): Record<string, string | number> {
   const copies = Math.min(2, brokers)
   return {
     'offsets.topic.replication.factor': brokers,
@@ -246,6 +253,7 @@ function settingsFor(brokers: number): Record<string, string | number> {
     'group.initial.rebalance.delay.ms': 300,
     'auto.create.topics.enable': 'false',
     'log.cleaner.enable': 'false',
-    'moldau.log.level': 'info'
+    'moldau.log.level': 'info',
+    ...(isCalm ? CALM : {})
   }
 }
