@@ -22,7 +22,9 @@ import type { Uncommitted } from './uncommitted.ts'
 const FETCH_VERSION = 18
 /** How long the leader may hold back an empty answer. */
 const MAX_WAIT_MS = 500
-const BACKOFF_MS = 20
+/** After a failure, doubled with each one in a row up to the longest. */
+const SHORTEST_BACKOFF_MS = 20
+const LONGEST_BACKOFF_MS = 500
 
 export interface FollowerOptions {
   readonly quorum: Quorum
@@ -76,9 +78,10 @@ export class QuorumFollower {
   }
 
   async #loop(following: Following): Promise<void> {
+    let failures = 0
     while (this.#following === following) {
-      const isWell = await this.#fetch(following)
-      if (!isWell && this.#following === following) await this.#pause()
+      failures = (await this.#fetch(following)) ? 0 : failures + 1
+      if (failures > 0 && this.#following === following) await this.#pause(failures)
     }
   }
 
@@ -161,8 +164,13 @@ export class QuorumFollower {
       runner.take({ kind: 'fetch-answered', from, epoch, highWatermark: -1 })
       return await this.#takeSnapshot(snapshotId, following)
     }
-    await this.#job(following, () => this.#append(partition.records, highWatermark, following))
-    return true
+    let isUsable = true
+    await this.#job(following, () => {
+      const inputs = this.#append(partition.records, highWatermark, following)
+      isUsable = inputs.length > 0
+      return inputs
+    })
+    return isUsable
   }
 
   /** Runs where nothing else of the quorum is under way, if that leader is followed still. Resolves when it is done. */
@@ -234,9 +242,10 @@ export class QuorumFollower {
     return true
   }
 
-  #pause(): Promise<void> {
+  #pause(failures: number): Promise<void> {
+    const ms = Math.min(LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS * 2 ** Math.min(10, failures - 1))
     return new Promise(resolve => {
-      this.#o.clock.after(BACKOFF_MS, resolve)
+      this.#o.clock.after(ms, resolve)
     })
   }
 }

@@ -1,15 +1,19 @@
 // Goal: a record that comes after a vote was given is not taken: the voter's log must be the one that the vote was given on.
+// And a leader whose answers cannot be used is not asked without a pause.
 import { test } from 'tap'
 import { QuorumFollower } from '../../../broker/quorum/follower.ts'
 import type { Job } from '../../../broker/quorum/runner.ts'
 import { metadataBatch } from '../../../replication/metadata/batches.ts'
 import { recordAt } from '../../../replication/metadata/records.ts'
 import type { Input } from '../../../replication/quorum/inputs.ts'
+import { TestClock } from '../../storage/log-fixture.ts'
 import { turns } from '../controller-fixture.ts'
 
 type Options = ConstructorParameters<typeof QuorumFollower>[0]
 
-function follower(atJob: (quorum: { epoch: number; leaderId: number; role: { kind: string } }) => void) {
+type AtJob = (quorum: { epoch: number; leaderId: number; role: { kind: string } }) => void
+
+function follower(atJob: AtJob, { answers = 1, isDamaged = false } = {}) {
   const quorum = { epoch: 5, leaderId: 1, role: { kind: 'follower' }, highWatermark: 0 }
   const taken: number[] = []
   const inputs: Input[] = []
@@ -19,11 +23,14 @@ function follower(atJob: (quorum: { epoch: number; leaderId: number; role: { kin
     ...{ divergingEpoch: { epoch: -1, endOffset: -1 }, snapshotId: { epoch: -1, endOffset: -1 } },
     records: metadataBatch([feature], 5, 0)
   }
+  if (isDamaged) partition.records.writeUInt8(0xff, partition.records.length - 1)
   let asked = 0
+  const clock = new TestClock(0)
+  const lines: string[] = []
   const answer = () => Promise.resolve({ errorCode: 0, responses: [{ partitions: [partition] }] })
   const parts = {
     ...{ quorum, nodeId: 2, clusterId: () => null, requestTimeoutMs: () => 1, fetchMaxBytes: () => 1 },
-    peers: { fetching: () => ({ send: () => (asked++ === 0 ? answer() : new Promise(() => {})) }) },
+    peers: { fetching: () => ({ send: () => (asked++ < answers ? answer() : new Promise(() => {})) }) },
     runner: {
       run(job: Job) {
         atJob(quorum)
@@ -41,13 +48,13 @@ function follower(atJob: (quorum: { epoch: number; leaderId: number; role: { kin
       ...{ lastEpoch: 0, end: { logEndOffset: 1, lastEpoch: 5 } }
     },
     onFetched: () => {},
-    clock: { after: () => ({ cancel() {} }) },
-    logger: { debug() {}, warn() {}, info() {} },
+    clock,
+    logger: { debug() {}, warn: (_: object, line: string) => lines.push(line), info() {} },
     onFailure: (error: unknown) => {
       throw error
     }
   } as unknown as Options
-  return { follower: new QuorumFollower(parts), taken, inputs }
+  return { follower: new QuorumFollower(parts), taken, inputs, clock, lines, asked: () => asked }
 }
 
 test('records are taken while that leader is followed, and not once the vote is another’s', async t => {
@@ -69,4 +76,19 @@ test('records are taken while that leader is followed, and not once the vote is 
     t.equal(taken.length, count, name)
     t.equal(inputs.length, count * 2, `${name}: what the quorum is told`)
   }
+})
+
+test('an answer that cannot be used is asked for again after a pause, which grows', async t => {
+  const { follower: one, clock, asked, inputs, lines } = follower(() => {}, { answers: 1000, isDamaged: true })
+  one.follow({ leaderId: 1, epoch: 5 })
+  await turns(50)
+  t.equal(asked(), 1, 'not at once')
+  for (let ms = 0; ms < 10_000; ms += 10) {
+    clock.advance(10)
+    await turns(1)
+  }
+  one.stop()
+  t.ok(asked() >= 10 && asked() <= 40, `asked ${asked()} times in ten seconds`)
+  t.strictSame([...new Set(lines)], ['quorum-fetch-unusable'])
+  t.strictSame(inputs, [], 'no sign that the leader leads')
 })
