@@ -114,11 +114,19 @@ export class Participant {
   async handOver(): Promise<void> {
     this.runner.take({ kind: 'stopping' })
     await this.runner.settled()
-    const late = new Promise<void>(resolve => {
-      this.#o.clock.after(HAND_OVER_MS, resolve)
-    })
-    await Promise.race([Promise.all(this.#ending), late])
+    await this.#ended()
     this.stop()
+  }
+
+  /** The end of the epoch has been told, or the time for that is up. */
+  #ended(): Promise<void> {
+    return new Promise(resolve => {
+      const limit = this.#o.clock.after(HAND_OVER_MS, resolve)
+      void Promise.all(this.#ending).then(() => {
+        limit.cancel()
+        resolve()
+      })
+    })
   }
 
   stop(): void {
