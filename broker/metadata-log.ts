@@ -5,9 +5,9 @@ import { MoldauError } from '../protocol/failure.ts'
 import type { fetch } from '../protocol/messages/fetch.ts'
 import type { RequestOf, ResponseDraft } from '../protocol/schema.ts'
 import type { BrokerId, LeaderEpoch, Offset, TimestampMs, Uuid } from '../protocol/types.ts'
+import { clusterIdOf } from '../replication/controller/activation.ts'
 import { checkFeatures } from '../replication/controller/features.ts'
 import { leaderChangeBatch, metadataBatch, type SnapshotId, snapshotRecords } from '../replication/metadata/batches.ts'
-import { ResourceType } from '../replication/metadata/delta.ts'
 import { MetadataImage } from '../replication/metadata/image.ts'
 import type { MetadataRecord } from '../replication/metadata/records.ts'
 import type { QuorumTimeouts, StoredVote } from '../replication/quorum/state.ts'
@@ -29,9 +29,6 @@ import { SnapshotSchedule } from './quorum/snapshot-schedule.ts'
 import { readQuorumState } from './quorum/state-file.ts'
 import type { UncommittedBatches } from './quorum/uncommitted.ts'
 import type { Stalls } from './stalls.ts'
-
-/** The committed setting of all brokers that names the cluster. */
-export const CLUSTER_ID_SETTING = 'moldau.cluster.id'
 
 export interface MetadataLogOptions {
   /** `__cluster_metadata-0`, always under group commit, its syncs before those of others. */
@@ -166,7 +163,7 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
 
   /** The cluster's id: of meta.properties, or as committed; null while nobody knows one. */
   get clusterId(): Uuid | null {
-    return this.#o.clusterId() ?? this.cache.image.configs(ResourceType.BROKER, '').get(CLUSTER_ID_SETTING) ?? null
+    return this.#o.clusterId() ?? clusterIdOf(this.cache.image)
   }
 
   /** True once the cache has reached a leader's high watermark as told in this life, the cluster id is known, and this
@@ -344,8 +341,8 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
   }
 
   #maybeAdopt(): void {
-    const committed = this.cache.image.configs(ResourceType.BROKER, '').get(CLUSTER_ID_SETTING)
-    if (committed === undefined || this.#adopting === committed) return
+    const committed = clusterIdOf(this.cache.image)
+    if (committed === null || this.#adopting === committed) return
     this.#adopting = committed
     this.#o.adoptClusterId(committed).then(
       () => this.#maybeTellCaughtUp(),
