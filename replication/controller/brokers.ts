@@ -114,6 +114,8 @@ function registrationFault(
     return refused(ErrorCode.DUPLICATE_BROKER_REGISTRATION, 'Another broker is registered with that broker id.')
   }
   const invalid = (message: string) => refused(ErrorCode.INVALID_REGISTRATION, message)
+  // -1 says in every record that nobody leads.
+  if (request.brokerId < 0) return invalid(`Invalid broker ID ${request.brokerId} in request`)
   if (request.logDirs.length === 0) return invalid('No directories specified in request')
   if (request.logDirs.some(id => RESERVED_DIRECTORIES.has(id))) return invalid('Reserved directory ID in request')
   if (new Set(request.logDirs).size < request.logDirs.length) return invalid('Duplicate directory ID in request')
@@ -175,7 +177,7 @@ export function decideHeartbeat(
     const records = decideControlledShutdown(image, brokerId, rules)
     return { records, reply: { ...stays, isInControlledShutdown: true } }
   }
-  if (wantFence) return fence(false)
+  if (wantFence || isHomeless(broker, request.offlineLogDirs)) return fence(false)
   const offline = decideOfflineDirectories(image, broker, request.offlineLogDirs, rules)
   if (offline.length > 0) return { records: offline, reply: stays }
   if (!isFenced || !isCaughtUp) return unchanged
@@ -201,16 +203,20 @@ function decideUnfence(image: MetadataImage, brokerId: BrokerId, rules: Rules): 
   return records
 }
 
-/** Directories that failed: what is kept in them is led by others (KIP-858). Without any the broker is of no use. */
+/** Without any directory a broker is of no use, as often as it says so. */
+function isHomeless({ logDirs }: Broker, offline: readonly Uuid[]): boolean {
+  return logDirs.length > 0 && logDirs.every(directory => offline.includes(directory))
+}
+
+/** Directories that failed: what is kept in them is led by others (KIP-858). */
 function decideOfflineDirectories(
   image: MetadataImage,
-  { brokerId, brokerEpoch, fenced, logDirs }: Broker,
+  { brokerId, brokerEpoch, logDirs }: Broker,
   offline: readonly Uuid[],
   rules: Rules
 ): MetadataRecord[] {
   const remaining = logDirs.filter(directory => !offline.includes(directory))
   if (remaining.length === logDirs.length) return []
-  if (remaining.length === 0) return fenced ? [] : decideFence(image, brokerId, rules)
   const records: MetadataRecord[] = []
   for (const [topic, id, partition] of partitionsOf(image)) {
     if (!partition.isr.includes(brokerId) && partition.leader !== brokerId) continue

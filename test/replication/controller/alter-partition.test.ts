@@ -249,6 +249,10 @@ test('a directory that failed is led by nobody; one that is gone begins anew, ou
   shows(t, partition(on), { leader: 1, leaderRecoveryState: 1 }, 'the one that led last, but marked')
   beat([idOf('empty')])
   t.equal(on.image.brokers.get(1)?.fenced, true, 'no directory is left')
+  t.match(beat([idOf('empty')]), { isFenced: true }, 'nor at the next sign of life')
+  shows(t, partition(on), { leader: -1 })
+  beat([])
+  shows(t, partition(on), { leader: 1 }, 'one that is there after all')
 })
 
 test('a controller that took over waits for an offset before a stopping broker may go', async t => {

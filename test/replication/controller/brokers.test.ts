@@ -70,6 +70,7 @@ test('registration: identity, incarnation, epoch', async t => {
     return errorName(decideRegisterBroker(on.image, request, facts, on.rules).reply.errorCode)
   }
   t.equal(refuse({ clusterId: 'x' }), 'INCONSISTENT_CLUSTER_ID')
+  t.equal(refuse({ brokerId: -1 }), 'INVALID_REGISTRATION', 'the id that means nobody')
   t.equal(refuse({ logDirs: [] }), 'INVALID_REGISTRATION')
   t.equal(refuse({ logDirs: ['AAAAAAAAAAAAAAAAAAAAAQ'] }), 'INVALID_REGISTRATION')
   t.equal(refuse({ logDirs: registration(2).logDirs }), 'INVALID_REGISTRATION', "another broker's directory")
