@@ -44,12 +44,13 @@ export interface RegistrationOptions {
   readonly onRegistered: (brokerEpoch: number) => Promise<void> | void
 }
 
-/** What may be otherwise a moment later. */
-const PASSING: ReadonlySet<number> = new Set([
-  ErrorCode.DUPLICATE_BROKER_REGISTRATION,
-  ErrorCode.REQUEST_TIMED_OUT,
-  // The controller's disk, not this one: another controller will be elected.
-  ErrorCode.KAFKA_STORAGE_ERROR
+/** What is wrong with this broker. Whatever else a controller says is its own trouble (its disk, its stop): it gets over
+ *  that, or another one is elected. */
+const FINAL: ReadonlySet<number> = new Set([
+  ErrorCode.INCONSISTENT_CLUSTER_ID,
+  ErrorCode.INVALID_REGISTRATION,
+  ErrorCode.UNSUPPORTED_VERSION,
+  ErrorCode.CLUSTER_AUTHORIZATION_FAILED
 ])
 const FORGOTTEN: ReadonlySet<number> = new Set([ErrorCode.BROKER_ID_NOT_REGISTERED, ErrorCode.STALE_BROKER_EPOCH])
 
@@ -84,7 +85,7 @@ export class Registration {
         await onRegistered(reply.brokerEpoch)
         return
       }
-      if (reply !== null && !PASSING.has(reply.errorCode)) {
+      if (reply !== null && FINAL.has(reply.errorCode)) {
         const why = errorMessage(reply.errorCode)
         throw new MoldauError('ERR_WRONG_DIRECTORY', `the controller refuses to register this broker: ${why}`)
       }

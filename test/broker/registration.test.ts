@@ -92,10 +92,23 @@ test('in: registered, unfenced, then a sign of life at each interval', async t =
   t.strictSame(story.asked.slice(6), ['b11', 'b11', 'b11'])
 })
 
-test('refused for good', async t => {
+test('refused for good, or by a controller that has trouble of its own', async t => {
+  const { INCONSISTENT_CLUSTER_ID, INVALID_REGISTRATION, UNSUPPORTED_VERSION } = ErrorCode
+  for (const refusal of [INCONSISTENT_CLUSTER_ID, INVALID_REGISTRATION, UNSUPPORTED_VERSION]) {
+    const story = new Story()
+    story.registrations = [refusal]
+    await t.rejects(story.registration.register(), { code: 'ERR_WRONG_DIRECTORY' })
+  }
   const story = new Story()
-  story.registrations = [ErrorCode.INCONSISTENT_CLUSTER_ID]
-  await t.rejects(story.registration.register(), { code: 'ERR_WRONG_DIRECTORY' })
+  story.registrations = [
+    ErrorCode.KAFKA_STORAGE_ERROR,
+    ErrorCode.UNKNOWN_SERVER_ERROR,
+    ErrorCode.NOT_LEADER_OR_FOLLOWER
+  ]
+  const registering = story.registration.register()
+  await Promise.race([registering, story.pass(400)])
+  await registering
+  t.equal(story.registration.brokerEpoch, 11)
 })
 
 test('forgotten, fenced, refused, unanswered: it comes back by itself', async t => {
