@@ -15,7 +15,8 @@ export class ProducerIds {
     this.#allocate = allocate
   }
 
-  /** A fresh producer id, or the error code of the controller. */
+  /** A fresh producer id, or an error that the producer can try again after: what is wrong is between the brokers
+   *  (RPCProducerIdManager.java). */
   async next(): Promise<{ readonly errorCode: number; readonly producerId: number }> {
     while (this.#left === 0) {
       this.#asking ??= this.#ask()
@@ -33,7 +34,7 @@ export class ProducerIds {
         this.#next = producerIdStart
         this.#left = producerIdLen
       }
-      return errorCode
+      return errorCode === ErrorCode.NONE ? errorCode : ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
     } finally {
       this.#asking = null
     }

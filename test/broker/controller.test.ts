@@ -222,10 +222,14 @@ test('producer ids: once given, never again', async t => {
     now.crash()
   }
   t.equal(seen.size, 4500)
+  // Of this broker, not of the producer: what a producer is told it can try again after.
   const refusing = new ProducerIds(() =>
-    Promise.resolve({ errorCode: 77, errorMessage: null, producerIdStart: -1, producerIdLen: 0 })
+    Promise.resolve({
+      ...{ errorCode: ErrorCode.STALE_BROKER_EPOCH, errorMessage: null },
+      ...{ producerIdStart: -1, producerIdLen: 0 }
+    })
   )
-  t.match(await refusing.next(), { errorCode: 77 })
+  t.match(await refusing.next(), { errorCode: ErrorCode.COORDINATOR_LOAD_IN_PROGRESS })
 })
 
 test('topics that nobody creates by hand', async t => {
