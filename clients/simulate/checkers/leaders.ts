@@ -22,14 +22,16 @@ export function checkOneLeader(ledger: Ledger, who: Life, epoch: LeaderEpoch): b
   return false
 }
 
-/** At an election: the new leader's log begins with everything that is committed. Rows below its log start are gone
- *  from every disk, or will be. */
+/** At an election: the new leader's log begins with everything that was committed in earlier epochs. One that stood still
+ *  since it was elected may be seen to lead only when a later one has committed more. Rows below its log start are gone from
+ *  every disk, or will be. */
 export function checkComplete(ledger: Ledger, mirror: Mirror, epoch: LeaderEpoch): void {
   const first = mirror.rows[0]?.base ?? 0
   let at = 0
   for (let index = 0; index < ledger.rows.length; index++) {
     const row = ledger.rows[index]
     if (row === undefined || row.last < first) continue
+    if (row.epoch >= epoch) return
     while (at < mirror.rows.length && (mirror.rows[at]?.last ?? 0) < row.base) at++
     demand(
       mirror.rows[at] === row,
