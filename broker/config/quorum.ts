@@ -29,7 +29,8 @@ export const quorumSettings = {
     min: 0
   }),
   'controller.quorum.retry.backoff.ms': int(20, 'Wait before a failed request is repeated.', {
-    min: 0
+    min: 0,
+    ignored: '20 ms at first, as its default, and then longer'
   }),
   'controller.quorum.auto.join.enable': boolean(false, 'A new controller adds itself to the voters.', {
     ignored: 'a quorum whose members change is not built yet'

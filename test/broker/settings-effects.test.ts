@@ -84,6 +84,10 @@ const BROKER_EFFECTS: Record<string, [path: string, word?: string]> = {
   ],
   'broker.heartbeat.interval.ms': [CONNECTIONS],
   'broker.session.timeout.ms': [CONNECTIONS],
+  'replica.fetch.wait.max.ms': ['test/broker/replication.test.ts'],
+  'controller.quorum.voters': ['test/cluster/cluster.test.ts'],
+  'controller.quorum.fetch.max.bytes': ['test/broker/quorum/quorum.test.ts'],
+  'controller.quorum.fetch.snapshot.max.bytes': ['test/broker/quorum/quorum-world.ts'],
   'metadata.log.max.snapshot.interval.ms': [TOPICS],
   'metadata.log.max.record.bytes.between.snapshots': [TOPICS],
   'offsets.topic.num.partitions': [CONNECTIONS],
@@ -122,7 +126,7 @@ const IGNORED_OF_BROKERS =
   socket.send.buffer.bytes socket.receive.buffer.bytes
   num.recovery.threads.per.data.dir log.dir.failure.timeout.ms log.cleaner.threads
   controlled.shutdown.enable initial.broker.registration.timeout.ms
-  controller.quorum.append.linger.ms
+  controller.quorum.append.linger.ms controller.quorum.retry.backoff.ms
   controller.quorum.auto.join.enable metadata.max.idle.interval.ms
   group.consumer.session.timeout.ms group.consumer.min.session.timeout.ms group.consumer.max.session.timeout.ms
   group.consumer.heartbeat.interval.ms group.consumer.min.heartbeat.interval.ms group.consumer.max.heartbeat.interval.ms
