@@ -112,7 +112,8 @@ export class Watch {
       const who: Life = { nodeId: watched.nodeId, life: watched.life }
       if (checkOneLeader(ledger, who, leaderEpoch)) {
         this.elections++
-        checkComplete(ledger, mirror, leaderEpoch)
+        // Who hears late of an old election may lack what came after it; nobody follows it.
+        if (leaderEpoch === ledger.newestEpoch) checkComplete(ledger, mirror, leaderEpoch)
       }
       checkHighWatermark(ledger, mirror.name, leaderEpoch, {
         ...{ highWatermark, lastStableOffset, logEndOffset: log.logEndOffset }
