@@ -92,6 +92,8 @@ export class Channel implements ControllerChannel {
   readonly #o: ChannelOptions
   readonly #links = new Map<Lane, PeerLink>()
   #linkedTo: BrokerId = -1
+  /** Attempts that found no controller: whose turn it is where the quorum does not say. */
+  #misses = 0
   readonly #wakers = new Set<() => void>()
   readonly #unsubscribe: (() => void)[]
   #isClosed = false
@@ -222,10 +224,13 @@ export class Channel implements ControllerChannel {
     for (;;) {
       if (this.#isClosed) throw new MoldauError('ERR_CLOSED', 'this broker is stopping')
       const change = this.#nextChange()
+      const asked = this.#leaderId
       try {
         const leftMs = deadlineMs - clock.monotonicMs()
         const answer = leftMs > 0 ? await this.#attempt(ask, here, leftMs) : null
         if (answer !== null && !isNotController(answer)) return answer
+        // Two lanes that missed the same node go on to the same next one.
+        if (asked === this.#leaderId) this.#misses++
         const restMs = deadlineMs - clock.monotonicMs()
         if (restMs <= 0) throw new MoldauError('ERR_TIMEOUT', `no active controller answered ${ask.api.name} in time`)
         await change.within(Math.min(restMs, this.#isKnown ? RETRY_MS : restMs))
@@ -256,12 +261,22 @@ export class Channel implements ControllerChannel {
 
   /** Somebody leads, and is to be asked again soon. */
   get #isKnown(): boolean {
-    return this.#o.controller.activeControllerId >= 0
+    return this.#leaderId >= 0
+  }
+
+  /** A node that takes no part in the quorum any more, because its disk failed, hears of no election: it asks the other
+   *  voters in turn, since its partitions are still to be given away. */
+  get #leaderId(): BrokerId {
+    const { controller, nodeId } = this.#o
+    const { hasEnded, voters } = controller.metadataLog
+    if (!hasEnded) return controller.activeControllerId
+    const others = voters.filter(id => id !== nodeId)
+    return others[this.#misses % others.length] ?? -1
   }
 
   #linkFor(lane: Lane): PeerLink | null {
     const { controller, network, clock, nodeId, requestTimeoutMs } = this.#o
-    const leaderId = controller.activeControllerId
+    const leaderId = this.#leaderId
     if (leaderId < 0 || leaderId === nodeId) return null
     if (leaderId !== this.#linkedTo) this.#closeLinks()
     this.#linkedTo = leaderId

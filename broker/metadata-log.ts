@@ -148,6 +148,11 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
     return this.#participant.view.epoch
   }
 
+  /** This node takes no part in the quorum any more, and hears nothing new of it. */
+  get hasEnded(): boolean {
+    return this.#ended !== null
+  }
+
   /** -1: nobody leads, as far as this node knows. */
   get leaderId(): BrokerId {
     return this.#participant.view.leaderId

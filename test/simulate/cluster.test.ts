@@ -30,6 +30,30 @@ test('deaths that can be noticed: nothing is lost, and nobody waits for a second
   }
 })
 
+test('a disk that fails: all that the node leads is given away before its process ends, by the controller too', async t => {
+  for (const isController of [true, false]) {
+    const world = new World({ seed: 3, brokers: 3 })
+    await world.start()
+    const victim = world.nodes.find(({ broker }) => broker!.services.controller.isActive === isController)!
+    const [other] = world.nodes.filter(node => node !== victim)
+    const { channel, metadata } = other!.broker!.services
+    await world.until(channel.autoCreate(['__consumer_offsets']), 5000)
+    const count = () => {
+      const all = [...metadata.image.topicsByName.values()].flatMap(topic => topic.partitions)
+      return all.filter(partition => partition.leader === victim.id).length
+    }
+    t.ok(count() > 0)
+    for (const operation of ['write', 'sync'] as const) victim.disk.inject({ operation, path: '/', code: 'EIO' })
+    const beganMs = world.nowMs
+    channel.autoCreate(['wake']).catch(() => {})
+    t.ok(await world.waitFor(() => count() === 0, 1000), `controller: ${isController}`)
+    t.not(victim.process, null, 'it is still there')
+    t.ok(await world.waitFor(() => victim.process === null, 5000))
+    t.ok(world.nowMs - beganMs < 1500, `ended after ${world.nowMs - beganMs} ms`)
+    world.end()
+  }
+})
+
 test('silence: nothing is lost, and it goes on once sessions have ended', async t => {
   for (let seed = 1; seed <= 3; seed++) {
     const story = await tellOfCluster({ seed, rounds: 3, faults: SILENT })
