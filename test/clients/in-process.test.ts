@@ -1,15 +1,18 @@
 // Goal: a broker inside this process can be killed, held and cut off as a process of its own could, and its directory is
 // free for its next life. What a cluster makes of it is test/cluster/in-process.test.ts.
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { type Test, test } from 'tap'
 import { nodeNetwork } from '../../broker/net/network.ts'
 import { type Connection, connect } from '../../clients/connection.ts'
-import { Life } from '../../clients/in-process/life.ts'
+import { Disk } from '../../clients/in-process/files.ts'
+import { clockOf, Life } from '../../clients/in-process/life.ts'
 import { Links } from '../../clients/in-process/links.ts'
 import { LifeNetwork } from '../../clients/in-process/network.ts'
 import { startCluster } from '../../clients/index.ts'
 import { createTopics } from '../../protocol/messages/create-topics.ts'
 import { metadata } from '../../protocol/messages/metadata.ts'
+import { NodeFiles } from '../../storage/files-node.ts'
+import { openLevelStore } from '../../storage/snapshot-cache.ts'
 
 /** A server and a client, each in a life of its own, with a link between nodes 1 (client) and 2 (server). */
 async function twoLives(t: Test) {
@@ -132,6 +135,60 @@ test('a dead one resets what it had, and is not there any more', async t => {
   t.same(world.received, ['(accepted)'], 'the dead hear of nothing')
   const refused = new Promise(resolve => world.probe().on('error', error => resolve((error as { code?: string }).code)))
   t.equal(await refused, 'ECONNREFUSED')
+})
+
+test('time and disk of a life: held while it is held, and nothing once it is over', async t => {
+  const life = new Life()
+  const due: { fn: () => void; isCancelled: boolean }[] = []
+  const clock = clockOf(life, {
+    nowMs: () => 1,
+    monotonicMs: () => 2,
+    after: (_, fn) => {
+      const entry = { fn, isCancelled: false }
+      due.push(entry)
+      return {
+        cancel: () => {
+          entry.isCancelled = true
+        }
+      }
+    },
+    endOfTurn: fn => void due.push({ fn, isCancelled: false })
+  })
+  const ran: string[] = []
+  const fire = () => {
+    for (const { fn, isCancelled } of due.splice(0)) if (!isCancelled) fn()
+  }
+  clock.after(5, () => ran.push('a'))
+  life.pause()
+  clock.endOfTurn(() => ran.push('b'))
+  const late = clock.after(5, () => ran.push('c'))
+  fire()
+  t.same(ran, [], 'held')
+  late.cancel()
+  life.resume()
+  t.same(ran, ['a', 'b'], 'and then in order, without what was cancelled meanwhile')
+
+  const disk = new Disk(life, new NodeFiles(), openLevelStore)
+  const directory = t.testdir()
+  const fd = disk.files.open(`${directory}/log`, 'create')
+  disk.files.writev(fd, [Buffer.from('kept')], 0)
+  let isHeard = false
+  const sync = disk.files.fdatasync(fd).then(() => {
+    isHeard = true
+  })
+  clock.after(5, () => ran.push('d'))
+  clock.endOfTurn(() => ran.push('e'))
+  life.end()
+  fire()
+  disk.files.writev(fd, [Buffer.from('lost')], 0)
+  disk.files.rename(`${directory}/log`, `${directory}/other`)
+  void disk.files.unlink(`${directory}/log`)
+  await disk.released()
+  t.same(ran, ['a', 'b'], 'no timer comes to the dead')
+  t.notOk(isHeard, 'nor how a sync ended')
+  void sync
+  t.equal(readFileSync(`${directory}/log`, 'utf8'), 'kept', 'and nothing that they ask for is done')
+  t.throws(() => disk.files.readSync(fd, Buffer.alloc(1), 0), { message: /EBADF/ }, 'their descriptors are closed')
 })
 
 test('a broker is killed and started again on its data, its lock free and its port the same', async t => {
