@@ -18,6 +18,7 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
   'disk-full': 12
 }
 const STOP_LIMIT_MS = 30_000
+const GIVE_UP_MS = 10_000
 const BALLAST = 'ballast'
 const CHUNK = Buffer.alloc(1 << 20)
 
@@ -39,6 +40,7 @@ export class Faults {
   readonly #busy = new Set<string>()
   readonly #underWay = new Set<Promise<void>>()
   #isDiskFull = false
+  #diskExplainsUntil = 0
 
   constructor(options: FaultOptions) {
     this.#o = options
@@ -69,10 +71,12 @@ export class Faults {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay)
   }
 
-  /** A broker ended by itself. True where a full disk explains it; then it comes back once there is space. */
+  /** A broker ended by itself. True where a full disk explains it; then it comes back once there is space. One whose
+   *  disk fails takes its time to give up, so this may come after the disk is free again. */
   ended(nodeId: number): boolean {
-    if (this.#o.smallDisk?.nodeId !== nodeId || !this.#isDiskFull) return false
+    if (this.#o.smallDisk?.nodeId !== nodeId || performance.now() > this.#diskExplainsUntil) return false
     this.diskDeaths++
+    if (!this.#isDiskFull) void pause(500).then(() => this.#start(nodeId))
     return true
   }
 
@@ -204,11 +208,13 @@ export class Faults {
     const { cluster } = this.#o
     const file = join(directory, BALLAST)
     this.#isDiskFull = true
+    this.#diskExplainsUntil = Number.POSITIVE_INFINITY
     fillDisk(file, directory, leaves)
     await pause(ms)
     rmSync(file, { force: true })
     await pause(500)
     this.#isDiskFull = false
+    this.#diskExplainsUntil = performance.now() + GIVE_UP_MS
     if (cluster.process(nodeId).isDown) await this.#start(nodeId)
   }
 }
