@@ -13,7 +13,7 @@ import {
 } from '../protocol/records/batch.ts'
 import { RecordCursor } from '../protocol/records/records.ts'
 import type { Offset } from '../protocol/types.ts'
-import { abandoned, CleanedSegment } from './cleaned-segment.ts'
+import { abandoned, CleanedSegment, isCutSince } from './cleaned-segment.ts'
 import {
   type Cleanable,
   type CompactionRules,
@@ -105,6 +105,7 @@ class Round {
   readonly #log: Log
   readonly #o: CleanOptions
   readonly #rules: CompactionRules
+  readonly #cuts: number
   #unpaced = 0
   #work = 0
   bytesRead = 0
@@ -113,6 +114,7 @@ class Round {
   constructor(log: Log, o: CleanOptions) {
     this.#log = log
     this.#o = o
+    this.#cuts = log.cuts
     const { deleteRetentionMs } = log.config
     this.#rules = { map: o.map, nowMs: o.nowMs, deleteRetentionMs, keepsTombstones: false }
   }
@@ -211,14 +213,14 @@ class Round {
   async *#batchesOf(segment: Segment, from: number): AsyncGenerator<{ buffer: Buffer; at: number }, void, undefined> {
     const { files, openFiles } = this.#log.options
     // A segment that was deleted meanwhile must not be opened: that would make its file again.
-    if (this.#log.isOffline || this.#log.segments.indexOf(segment) < 0) throw abandoned()
+    if (this.#isOvertaken || this.#log.segments.indexOf(segment) < 0) throw abandoned()
     const size = segment.sizeInBytes
     const fd = openFiles.pin(segment.file)
     let position = from
     try {
       for await (const { buffer } of slicesOf(files, fd, from, size, this.#o.ioBufferBytes)) {
         for (const at of positionsIn(buffer)) {
-          if (this.#o.isStopped() || this.#log.isOffline) throw abandoned()
+          if (this.#o.isStopped() || this.#isOvertaken) throw abandoned()
           checkBatch(buffer, at)
           yield { buffer, at }
           await this.#pace(sizeInBytes(buffer, at), recordCount(buffer, at))
@@ -229,7 +231,13 @@ class Round {
       openFiles.unpin(segment.file)
     }
     if (position === size) return
+    if (this.#isOvertaken) throw abandoned()
     throw new MoldauError('ERR_CORRUPT_BATCH', `no whole batch at position ${position} of ${segment.file.path}`)
+  }
+
+  /** Closed, or cut: what was read, or is about to be, may be no part of the log any more. */
+  get #isOvertaken(): boolean {
+    return this.#log.isOffline || isCutSince(this.#log, this.#cuts)
   }
 
   #pace(bytes: number, records: number): Promise<void> | undefined {

@@ -16,11 +16,17 @@ export function abandoned(): MoldauError {
   return new MoldauError('ERR_CLOSED', 'the log was closed, moved or cut while it was being cleaned')
 }
 
+/** True once a cut has begun since there were `cuts`: what was read then may be no part of the log any more. */
+export function isCutSince(log: Log, cuts: number): boolean {
+  return log.isCutting || log.cuts !== cuts
+}
+
 export class CleanedSegment {
   readonly segment: Segment
   readonly #log: Log
   readonly #directory: string
   readonly #fd: number
+  readonly #cuts: number
   #buffers: Buffer[] = []
   #bufferedBytes = 0
   #kinds: FileKind[] = ['log', 'index', 'timeindex']
@@ -32,6 +38,7 @@ export class CleanedSegment {
     const { files } = log.options
     this.#log = log
     this.#directory = log.directory
+    this.#cuts = log.cuts
     const books = { sizeInBytes: 0, createdMs: last.createdMs, rollJitterMs: 0 }
     this.segment = new Segment(files, log.directory, first.baseOffset, books)
     this.segment.resetIndexes()
@@ -103,7 +110,9 @@ export class CleanedSegment {
     if (this.#placeOf(group) < 0) return false
     let isDone: boolean
     try {
-      isDone = await this.#swap(group)
+      const swap = this.#swap(group)
+      this.#log.exchanging = swap.catch(() => {})
+      isDone = await swap
     } catch (error) {
       if (!this.#isGone) this.#log.fail(error, 'write')
       throw error
@@ -124,7 +133,7 @@ export class CleanedSegment {
     const { files } = log.options
     this.#rename('cleaned', 'swap')
     await files.syncDirectory(this.#directory)
-    this.#check()
+    this.#checkPlace()
     const index = this.#placeOf(group)
     if (index < 0) {
       await this.#unlink('swap')
@@ -137,7 +146,7 @@ export class CleanedSegment {
     // What was cleaned away must not be served from memory.
     log.tail.dropBefore(log.segments.at(index + 1)?.baseOffset ?? log.logEndOffset)
     await files.syncDirectory(this.#directory)
-    this.#check()
+    this.#checkPlace()
     this.#rename('swap', null)
     this.#point(null)
     await files.syncDirectory(this.#directory)
@@ -168,6 +177,12 @@ export class CleanedSegment {
   }
 
   #check(): void {
+    this.#checkPlace()
+    if (isCutSince(this.#log, this.#cuts)) throw abandoned()
+  }
+
+  /** A cut that began since then waits until the exchange is over. */
+  #checkPlace(): void {
     if (this.#isGone) throw abandoned()
   }
 

@@ -45,14 +45,18 @@ export class Log {
   readonly wasWalked: boolean
   readonly truncatedBytes: number
   config: LogConfig
+  /** A cut is under way: no append may come before its end. */
+  isCutting = false
+  /** How many cuts have come to their end: until one has, what is recorded of this log stays below it. */
+  cuts = 0
+  /** Compaction puts a copy in the place of segments: a cut waits for that. */
+  exchanging: Promise<unknown> = Promise.resolve()
   #directory: string
   #logStartOffset: Offset
   #logEndOffset: Offset
   #listeners: ((syncedEndOffset: Offset) => void)[] = []
   readonly #writeListeners: (() => void)[] = []
   readonly #reader: LogReader
-  #isTruncating = false
-  #cuts = 0
   readonly #checkpointer: Checkpointer
 
   /** Throws ERR_LOG_CORRUPT, with nothing changed on the disk, when the log ends below what is known to be synced. */
@@ -149,13 +153,13 @@ export class Log {
 
   /** Gives offsets to one client batch, or to batches of the broker's own, and queues them. */
   appendAsLeader(records: Buffer, o: AppendOptions): AppendResult {
-    assert(!this.#isTruncating)
+    assert(!this.isCutting)
     return appendAsLeader(this, records, o)
   }
 
   /** Takes batches whose offsets the leader has given; batches of an epoch above `leaderEpoch` are left out. */
   appendAsFollower(records: Buffer, leaderEpoch: LeaderEpoch): void {
-    assert(!this.#isTruncating)
+    assert(!this.isCutting)
     appendAsFollower(this, records, leaderEpoch)
   }
 
@@ -269,7 +273,7 @@ export class Log {
 
   /** Lets go of the oldest segments by log start offset, age and size; gives how many. */
   deleteOldSegments(highWatermark: Offset, nowMs: TimestampMs): number {
-    if (this.isOffline || this.#isTruncating) return 0
+    if (this.isOffline || this.isCutting) return 0
     const { segments, logStartOffset, logEndOffset } = this
     const view = { segments, logStartOffset, logEndOffset, highWatermark, nowMs }
     const count = countDeletable(view, this.config)
@@ -317,26 +321,22 @@ export class Log {
     await replaceAll(this, offset)
   }
 
-  /** How many cuts have come to their end: until one has, what is recorded of this log stays below it. */
-  get cuts(): number {
-    return this.#cuts
-  }
-
   async #truncating(cut: () => Promise<void>): Promise<void> {
-    this.#isTruncating = true
+    this.isCutting = true
     try {
+      await this.exchanging
       await this.flush()
       await this.#checkpointer.idle()
       this.#reader.invalidate()
       await cut()
       this.writer.restartAt(this.#logEndOffset)
-      this.#cuts++
+      this.cuts++
     } catch (error) {
       this.fail(error, 'write')
       throw error
     } finally {
       this.#reader.invalidate()
-      this.#isTruncating = false
+      this.isCutting = false
     }
   }
 
@@ -353,7 +353,7 @@ export class Log {
   /** Makes log, indexes, epochs and a producer snapshot durable up to the present end; gives the recovery point then.
    *  Whoever keeps the recovery points records it afterwards. */
   checkpoint(): Promise<Offset> {
-    return this.#isTruncating ? Promise.resolve(this.recoveryPoint) : this.#checkpointer.run()
+    return this.isCutting ? Promise.resolve(this.recoveryPoint) : this.#checkpointer.run()
   }
 
   #checkpointInBackground(): void {
@@ -371,7 +371,7 @@ export class Log {
 
   /** Everything durable, as after `checkpoint`, and no file open. Afterwards the log refuses everything. */
   async close(): Promise<Offset> {
-    assert(!this.#isTruncating)
+    assert(!this.isCutting)
     if (!this.isOffline) {
       this.#trim(this.segments.active)
       await this.checkpoint()

@@ -311,3 +311,55 @@ test('retention is faster, the log is closed, the disk is full', async t => {
   await t.rejects(clean(fourth.log), { code: 'ERR_STORAGE' })
   t.equal(fourth.log.isOffline, true, 'half swapped: nobody may go on')
 })
+
+test('a cut overtakes the cleaning, at any operation on the disk', async t => {
+  for (let at = 1; await cutAt(t, at); at++);
+})
+
+/** False: the cleaning has fewer operations. */
+async function cutAt(t: Test, at: number): Promise<boolean> {
+  const { files, clock, log, written } = await filled(21, 60)
+  const [second, third] = [2, 3].map(index => log.segments.at(index)?.baseOffset as number) as [number, number]
+  // Inside of a closed segment that begins below the high watermark, so that it may be cleaned.
+  const { batches } = await contents(log)
+  const [end] = batches.find(([base]) => base > second) as [number, number]
+  t.ok(end < third)
+  const range = cleanableOf(viewOf(log, end), 0, log.config, START)
+  const map = new OffsetMap(2 ** 20, 0.9)
+  let count = 0
+  let cutting: Promise<unknown> | null = null
+  files.onOperation = () => {
+    if (++count === at) cutting = Promise.resolve().then(() => log.truncateTo(end))
+  }
+  const options = { map, ioBufferBytes: 1024, nowMs: START, pace: () => undefined, isStopped: () => false }
+  await cleanLog(log, range, options).catch(error => t.equal(error.code, 'ERR_CLOSED', `${at}: ${error.message}`))
+  files.onOperation = null
+  if (cutting === null) return false
+  await cutting
+  t.equal(log.logEndOffset, end)
+  const kept = written.filter(record => record.offset < end)
+  const later: Written[] = []
+  for (let i = 0; i < 30; i++) {
+    const bytes = buildBatch({
+      records: [{ timestamp: START, key: Buffer.from('key-1'), value: Buffer.from(`later-${i}`) }]
+    })
+    log.appendAsLeader(bytes, { leaderEpoch: 1, origin: 'client', nowMs: START })
+    later.push({ offset: end + i, key: 'key-1', value: `later-${i}` })
+  }
+  await settle(log)
+  await files.syncDirectory(DIRECTORY)
+  t.equal(log.isOffline, false, `${at}: online`)
+  t.same(misplaced(files, log), [], `${at}: segments do not overlap`)
+  const { records } = await contents(log)
+  t.same(
+    records.filter(record => record.offset >= end),
+    later,
+    `${at}: what was cut away does not come back`
+  )
+  const offsets = new Set(records.map(record => record.offset))
+  const lost = model(kept, end, true).filter(record => !offsets.has(record.offset))
+  t.same(lost, [], `${at}: nothing is lost`)
+  const reopened = await openLog(files.crash(dice(at), 'drop'), clock, { recoveryPoint: log.recoveryPoint })
+  t.same((await contents(reopened)).records, records, `${at}: nor at the next start`)
+  return true
+}
