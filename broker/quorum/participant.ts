@@ -93,7 +93,7 @@ export class Participant {
       ...{ quorum, runner, log, peers: this.peers, clock, logger, nodeId, clusterId, requestTimeoutMs, onFailure },
       ...{ fetchMaxBytes: o.fetchMaxBytes, snapshotMaxBytes: o.snapshotMaxBytes },
       ...o.follower,
-      onForeign: leaderId => this.#fail(this.#foreignTo(leaderId))
+      onForeign
     })
   }
 
@@ -217,7 +217,8 @@ export class Participant {
     this.#o.onFailure(error)
   }
 
-  /** Who is alone with its cluster id is the one in the wrong directory. */
+  /** Who is alone with its cluster id is the one in the wrong directory. One other says nothing of that, not even one that
+   *  led when this node last ran: it may be the stranger itself. */
   #isForeignTo(voter: BrokerId): void {
     const { logger } = this.#o
     if (this.#foreign.has(voter)) return
