@@ -145,7 +145,9 @@ export class CatalogFiles {
 
   async writeLogStartOffsets(logs: Logs): Promise<void> {
     await this.#logStartOffsets.update(() =>
-      this.#collect(this.#logStartOffsets, logs, log => log.logStartOffset).filter(({ offset }) => offset > 0)
+      this.#collect(this.#logStartOffsets, logs, log => this.#capped(log, log.logStartOffset)).filter(
+        ({ offset }) => offset > 0
+      )
     )
   }
 
@@ -191,10 +193,16 @@ export class CatalogFiles {
     await this.writeRecoveryPoints(logs)
   }
 
-  /** Before a log is cut at `to`. */
+  /** Before a log is cut at `to`. Below its high watermark or its start it is cut after an unclean election only; a start
+   *  recorded above its end would make the next recovery throw everything away. */
   async lower(name: string, to: Offset, logs: Logs): Promise<void> {
     const log = logs.get(name)
     if (log) this.#caps.set(name, { to, cuts: log.cuts })
+    if (log && this.highWatermarkOf(name) > to) {
+      this.recordHighWatermark(log.topicPartition, to)
+      await this.writeHighWatermarks(logs)
+    }
+    if (log && log.logStartOffset > to) await this.writeLogStartOffsets(logs)
     await this.writeSyncedEnds(logs)
     await this.writeRecoveryPoints(logs)
   }
