@@ -1,6 +1,7 @@
 // DescribeQuorum's replicas, as the leader knows them (raft/.../LeaderState.java, KIP-836). The quorum keeps times by the
 // monotonic clock; people are told the time of day.
 import type { BrokerId, Offset, TimestampMs } from '../../protocol/types.ts'
+import { OBSERVER_SESSION_MS } from '../../replication/quorum/leader.ts'
 import type { Quorum, Replica } from '../../replication/quorum/state.ts'
 import type { Clock } from '../clock.ts'
 
@@ -11,9 +12,6 @@ export interface ReplicaView {
   readonly lastFetchTimestamp: TimestampMs
   readonly lastCaughtUpTimestamp: TimestampMs
 }
-
-/** LeaderState.OBSERVER_SESSION_TIMEOUT_MS */
-const OBSERVER_SESSION_MS = 300_000
 
 /** Null where this node does not lead. */
 export function describeReplicas(

@@ -3,10 +3,14 @@
 // the own epoch is on a majority (KIP-595), and counts nobody's synced end above what it last said.
 import type { Offset } from '../../protocol/types.ts'
 import type { Input } from './inputs.ts'
-import { backoffMs, others, type Turn } from './roles.ts'
+import { backoffMs, isVoter, others, type Turn } from './roles.ts'
 import { majority, type Quorum, type Replica, type Role } from './state.ts'
 
 type Leader = Role & { kind: 'leader' }
+
+/** How long an observer is remembered after its last fetch (LeaderState.OBSERVER_SESSION_TIMEOUT_MS). */
+export const OBSERVER_SESSION_MS = 300_000
+const OBSERVERS_MAX = 1000
 
 /** LeaderState.CHECK_QUORUM_TIMEOUT_FACTOR: some time for the network above the followers' own patience. */
 const CHECK_QUORUM_FACTOR = 1.5
@@ -15,7 +19,8 @@ export function onFetched(turn: Turn, { by, from, highWatermark }: Input & { kin
   const { quorum, at } = turn
   const { role } = quorum
   if (role.kind !== 'leader' || by < 0 || by === quorum.nodeId) return
-  const replica = role.replicas.get(by) ?? observer(role, by)
+  const replica = role.replicas.get(by) ?? observer(turn, role, by)
+  if (replica === null) return
   if (from >= quorum.logEndOffset) replica.lastCaughtUpMs = at.nowMs
   else if (from >= replica.leaderLogEndOffset) {
     replica.lastCaughtUpMs = Math.max(replica.lastFetchMs, replica.lastCaughtUpMs)
@@ -28,7 +33,13 @@ export function onFetched(turn: Turn, { by, from, highWatermark }: Input & { kin
   advance(turn)
 }
 
-function observer(role: Leader, id: number): Replica {
+/** Who fetches and has no vote. Any number may be said to be one, so that only so many are remembered, and not for long:
+ *  null for one too many. */
+function observer({ quorum, at }: Turn, role: Leader, id: number): Replica | null {
+  for (const [known, { lastFetchMs }] of role.replicas) {
+    if (!isVoter(quorum, known) && at.nowMs - lastFetchMs > OBSERVER_SESSION_MS) role.replicas.delete(known)
+  }
+  if (role.replicas.size >= quorum.voters.length + OBSERVERS_MAX) return null
   const replica = { logEndOffset: -1, lastFetchMs: -1, lastCaughtUpMs: -1, leaderLogEndOffset: -1, highWatermark: -1 }
   role.replicas.set(id, replica)
   return replica
