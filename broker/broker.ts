@@ -7,7 +7,7 @@ import type { Catalog } from '../storage/catalog.ts'
 import type { Files } from '../storage/files.ts'
 import { NodeFiles } from '../storage/files-node.ts'
 import { type OpenKeyStore, openLevelStore } from '../storage/snapshot-cache.ts'
-import { previousBrokerEpoch, storeBrokerEpoch } from './broker-epoch.ts'
+import { forgetIfSuspect, previousBrokerEpoch, storeBrokerEpoch } from './broker-epoch.ts'
 import { advertised, type BoundListener, connectionsPerIp, endpointsFor } from './broker-settings.ts'
 import { type Clock, type Random, systemClock, systemRandom } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
@@ -168,7 +168,9 @@ async function startBehind(parts: Parts, bound: readonly BoundListener[], contro
 async function assemble(parts: Parts, catalog: Catalog, bound: readonly BoundListener[]): Promise<Running> {
   const { config, clock, random, log, files, network, onFatal } = parts
   const { nodeId } = config
+  const isSyncedBeforeAck = config.get('moldau.log.flush.policy') === 'group-commit'
   const incarnationId = random.uuid()
+  await forgetIfSuspect(files, catalog)
   const stalls = new Stalls(clock)
   stalls.start()
   const settled = (): Promise<void> => partitions.settled()
@@ -198,11 +200,10 @@ async function assemble(parts: Parts, catalog: Catalog, bound: readonly BoundLis
     logDirs: [catalog.directoryId],
     offlineLogDirs: () => (catalog.isOffline ? [catalog.directoryId] : []),
     metadataEndOffset: () => metadata.endOffset,
-    previousBrokerEpoch: () =>
-      previousBrokerEpoch(files, catalog, config.get('moldau.log.flush.policy') === 'group-commit'),
+    previousBrokerEpoch: () => previousBrokerEpoch(files, catalog, isSyncedBeforeAck),
     heartbeatIntervalMs: () => config.get('broker.heartbeat.interval.ms'),
     isAlone: () => isWithoutQuorum({ controller, network, clock, config }),
-    onRegistered: brokerEpoch => storeBrokerEpoch(files, catalog.directory, brokerEpoch)
+    onRegistered: brokerEpoch => storeBrokerEpoch(files, catalog.directory, brokerEpoch, isSyncedBeforeAck)
   })
   registration.followMetadata(metadata)
   const fetchSessions = new FetchSessions(
