@@ -25,7 +25,7 @@ export function endpointOf(
   const registered = broker.endPoints.find(each => each.name === context.listenerName)
   if (registered === undefined) return null
   const { rack } = broker
-  if (services.metadata.image.brokers.size === 1 && namesNoHost(context.listenerName, services)) {
+  if (isAlone(brokerId, services) && namesNoHost(context.listenerName, services)) {
     return { nodeId: brokerId, host: context.localAddress, port: context.localPort, rack }
   }
   return { nodeId: brokerId, host: registered.host, port: registered.port, rack }
@@ -61,13 +61,18 @@ export function controllerEndpoints(
 ): NodeEndpoint[] {
   const { controllers } = services.metadata.image
   const own = services.config.listeners.find(each => each.name === context.listenerName)
-  const isAlone = controllers.size === 1 && own !== undefined && isEveryAddress(own.host)
+  const isSole = services.config.voters.length <= 1 && own !== undefined && isEveryAddress(own.host)
   return [...controllers.values()].flatMap(({ controllerId, endPoints }) => {
     const registered = endPoints.find(each => each.name === context.listenerName)
     if (registered === undefined) return []
-    const { host, port } = isAlone ? { host: context.localAddress, port: context.localPort } : registered
+    const { host, port } = isSole ? { host: context.localAddress, port: context.localPort } : registered
     return { nodeId: controllerId, host, port, rack: null }
   })
+}
+
+/** Meant to be so: the others of a cluster may not be there yet, or be forgotten. */
+function isAlone(brokerId: BrokerId, { config, metadata, nodeId }: Services): boolean {
+  return config.voters.length <= 1 && metadata.image.brokers.size === 1 && brokerId === nodeId
 }
 
 /** The listener is bound to every address and nothing else is advertised for it. */

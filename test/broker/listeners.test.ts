@@ -1,6 +1,8 @@
 // Which address a client is told: that of the listener it came in on, or, where a single broker names no host, the one
 // that it used itself. A controller's listener serves controllers, and says so.
 import { test } from 'tap'
+import { endpointOf } from '../../broker/endpoints.ts'
+import type { Services } from '../../broker/services.ts'
 import { connect } from '../../clients/connection.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
 import { apiVersions } from '../../protocol/messages/api-versions.ts'
@@ -33,6 +35,21 @@ test('a single broker without a host name: the address that the client used, IPv
   for (const host of ['127.0.0.1', '::1', '127.0.0.2']) {
     t.same(await told(host, port), Array(3).fill(`${host} ${port}`))
   }
+})
+
+test('in a cluster every node tells the same, also while one broker only is registered', t => {
+  const endPoints = [{ name: 'PLAINTEXT', host: 'one.example.org', port: 9092 }]
+  const brokers = new Map([[1, { brokerId: 1, fenced: false, rack: null, endPoints }]])
+  const here = { listenerName: 'PLAINTEXT', localAddress: '10.0.0.9', localPort: 9999 }
+  const told = (nodeId: number, voters: number) => {
+    const config = { voters: Array(voters).fill({}), advertisedListeners: [{ name: 'PLAINTEXT', host: null }] }
+    return endpointOf(1, here, { nodeId, config, metadata: { image: { brokers } } } as unknown as Services)?.host
+  }
+  t.equal(told(1, 3), 'one.example.org')
+  t.equal(told(2, 3), 'one.example.org', 'by a broker that was just unregistered')
+  t.equal(told(1, 1), '10.0.0.9')
+  t.equal(told(1, 0), '10.0.0.9')
+  t.end()
 })
 
 test('localhost is both loopback addresses', async t => {
