@@ -21,6 +21,10 @@ interface Found {
 
 export const onFindCoordinator = handler(findCoordinator, async (request, context, services) => {
   const { key, keyType, coordinatorKeys } = request
+  // Once, however many keys there are.
+  if (keyType === GROUP && !services.metadata.image.topicsByName.has(CONSUMER_OFFSETS)) {
+    await services.channel.autoCreate([CONSUMER_OFFSETS])
+  }
   if (context.apiVersion < SEVERAL_KEYS_SINCE) return find(key, keyType, context, services)
   const coordinators = coordinatorKeys.map(async each => ({
     key: each,
@@ -35,7 +39,6 @@ async function find(key: string, keyType: number, context: RequestContext, servi
     return none(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 'transactions are not supported by this broker yet')
   }
   if (keyType !== GROUP) return none(ErrorCode.INVALID_REQUEST, `coordinators of key type ${keyType} do not exist here`)
-  if (!services.metadata.image.topicsByName.has(CONSUMER_OFFSETS)) await services.channel.autoCreate([CONSUMER_OFFSETS])
   const topic = services.metadata.image.topicsByName.get(CONSUMER_OFFSETS)
   const leader = topic?.partitions[services.groups.partitionOf(key)]?.leader
   // Named only when it will answer: librdkafka gives NOT_COORDINATOR of a commit's reading to the application. Another
