@@ -36,6 +36,8 @@ export class BrokerSessions {
   readonly #o: BrokerSessionsOptions
   readonly #sessions: Sessions
   readonly #callers = new Map<BrokerId, Caller | null>()
+  /** Connections whose end is listened for: once each, however often a broker registers on it. */
+  readonly #watched = new WeakSet<AbortSignal>()
   /** The number of the last sign of life of each: a look that took time counts only if there was none meanwhile. */
   readonly #heard = new Map<BrokerId, number>()
   #signs = 0
@@ -73,8 +75,13 @@ export class BrokerSessions {
     const known = this.#callers.get(brokerId)
     if (known === caller || (known && known.signal === caller?.signal)) return
     this.#callers.set(brokerId, caller)
-    if (caller?.signal.aborted) this.#lost(brokerId, caller)
-    else caller?.signal.addEventListener('abort', () => this.#lost(brokerId, caller), { once: true })
+    if (caller === null) return
+    const { signal } = caller
+    if (signal.aborted) this.#ended(signal)
+    else if (!this.#watched.has(signal)) {
+      this.#watched.add(signal)
+      signal.addEventListener('abort', () => this.#ended(signal), { once: true })
+    }
   }
 
   /** A new registration: what was known of the life before does not count. */
@@ -120,8 +127,10 @@ export class BrokerSessions {
     return this.#sessions.lowestOffsetBut(brokerId, counts)
   }
 
-  #lost(brokerId: BrokerId, caller: Caller): void {
-    if (this.#timer !== null && this.#callers.get(brokerId) === caller) void this.#lookFor(brokerId)
+  /** A connection on which brokers were heard of. */
+  #ended(signal: AbortSignal): void {
+    if (this.#timer === null) return
+    for (const [brokerId, caller] of this.#callers) if (caller?.signal === signal) void this.#lookFor(brokerId)
   }
 
   /** Looks for a broker where it registered, a few times; nobody there, and no word from it since: its session ends. */

@@ -79,6 +79,24 @@ test('a process that is gone: its connection ends, nobody listens where it was',
   t.strictSame(watch.fenced, ['2 gone'], 'once')
 })
 
+test('a broker that registers often on one connection is looked for once when it ends', async t => {
+  const watch = new Watch()
+  const line = connection()
+  let listeners = 0
+  const { signal } = line
+  const listen = signal.addEventListener.bind(signal)
+  signal.addEventListener = ((...of: Parameters<typeof listen>) => {
+    listeners++
+    listen(...of)
+  }) as typeof listen
+  for (let i = 0; i < 20; i++) watch.sessions.registered(2, { connectionId: 7, signal })
+  t.equal(listeners, 1)
+  watch.found = 'refused'
+  line.end()
+  await turns(2)
+  t.strictSame(watch.fenced, ['2 gone'])
+})
+
 test('its listener may go a moment after its connections', async t => {
   const watch = new Watch()
   const line = connection()
