@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { LocalCluster } from '../clients/dev/cluster.ts'
-import { layOut } from '../clients/dev/layout.ts'
+import { layOutAnywhere } from '../clients/dev/layout.ts'
 import { type Place, Watch } from '../clients/dev/watch.ts'
 import { cpuSecondsOf } from './bench-load.ts'
 
@@ -32,7 +32,7 @@ const COUNT = 3
 
 export async function startMoldau(settings: readonly string[]): Promise<Subject> {
   const directory = mkdtempSync(join(tmpdir(), 'moldau-bench-'))
-  const nodes = await layOut({ directory, brokers: COUNT, port: null, set: settings })
+  const nodes = await layOutAnywhere({ directory, brokers: COUNT, set: settings })
   const cluster = new LocalCluster({
     nodes,
     command: [process.execPath, resolve(import.meta.dirname, '../broker/moldau.cjs')],

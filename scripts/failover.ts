@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Kafka, logLevel, type Producer } from 'kafkajs'
 import { LocalCluster, until } from '../clients/dev/cluster.ts'
-import { layOut } from '../clients/dev/layout.ts'
+import { layOutAnywhere } from '../clients/dev/layout.ts'
 
 const TOPIC = 'orders'
 const PARTITIONS = 6
@@ -15,7 +15,7 @@ const say = console.log
 
 const directory = mkdtempSync(join(tmpdir(), 'moldau-failover-'))
 const cluster = new LocalCluster({
-  nodes: await layOut({ directory, brokers: 3, port: null }),
+  nodes: await layOutAnywhere({ directory, brokers: 3 }),
   command: [process.execPath, fileURLToPath(new URL('../broker/moldau.cjs', import.meta.url))]
 })
 const startedAt = performance.now()

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { connect } from '../clients/connection.ts'
 import { LocalCluster, until } from '../clients/dev/cluster.ts'
-import { layOut, type NodeLayout } from '../clients/dev/layout.ts'
+import { layOutAnywhere, type NodeLayout } from '../clients/dev/layout.ts'
 import { Dice } from '../clients/simulate/dice.ts'
 import { createTopics } from '../protocol/messages/create-topics.ts'
 import { LinkProxy } from './link-proxy.ts'
@@ -92,7 +92,7 @@ async function soakReal(args: string[]): Promise<number> {
 }
 
 async function setUp(directory: string, seed: string): Promise<Stage> {
-  const layout = await layOut({ directory, brokers: 3, port: null, set: SETTINGS })
+  const layout = await layOutAnywhere({ directory, brokers: 3, set: SETTINGS })
   const dice = new Dice(`soak ${seed}`)
   const disk = layout[dice.below(layout.length)] as NodeLayout
   const hasSmallDisk = mountSmall(disk)

@@ -3,7 +3,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
-import { MoldauError } from '../../protocol/failure.ts'
+import { isFailure, MoldauError } from '../../protocol/failure.ts'
 
 export interface NodeLayout {
   readonly nodeId: number
@@ -31,6 +31,7 @@ const USUAL_PORT = 9092
 /** From a broker's port to that of its controller. */
 const CONTROLLER_STEP = 100
 const NEXT_RANGE = 1000
+const ATTEMPTS = 20
 
 /** Chooses ports, makes the directory and writes the files. Throws ERR_CONFIG or ERR_WRONG_DIRECTORY. */
 export async function layOut(options: LayoutOptions): Promise<NodeLayout[]> {
@@ -45,6 +46,17 @@ export async function layOut(options: LayoutOptions): Promise<NodeLayout[]> {
     throw new MoldauError('ERR_STORAGE', `directory ${directory}: ${(error as Error).message}`, { cause: error })
   }
   return nodes
+}
+
+/** As layOut, on ports that nobody would look at: for tests and measurements, several of which may run at a time. */
+export async function layOutAnywhere(options: Omit<LayoutOptions, 'port'>): Promise<NodeLayout[]> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await layOut({ ...options, port: 11_000 + Math.floor(Math.random() * 20_000) })
+    } catch (error) {
+      if (attempt === ATTEMPTS || !isFailure(error, 'ERR_CONFIG')) throw error
+    }
+  }
 }
 
 /** Pure: the nodes of a cluster whose first broker has that port. */

@@ -3,7 +3,8 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { type Test, test } from 'tap'
 import { type LocalCluster, until } from '../../clients/dev/cluster.ts'
-import { kafkaOf, layOutSomewhere, leaderOf, local, over } from './local.ts'
+import { layOutAnywhere } from '../../clients/dev/layout.ts'
+import { kafkaOf, leaderOf, local, over } from './local.ts'
 
 const TOPIC = 'orders'
 const PARTITIONS = 6
@@ -183,7 +184,7 @@ test('stopped in order by one word, started again: the same cluster with the sam
   for (const node of first.cluster.layout) {
     t.match(readFileSync(`${node.directory}/.kafka_cleanshutdown`, 'utf8'), /brokerEpoch/, `node ${node.nodeId}`)
   }
-  const second = over(t, await layOutSomewhere(directory, 3, []))
+  const second = over(t, await layOutAnywhere({ directory, brokers: 3 }))
   await second.cluster.start()
   const consumer = kafkaOf(second.cluster).consumer({ groupId: 'g', maxWaitTimeInMs: 100 })
   await consumer.connect()
@@ -228,7 +229,7 @@ group.initial.rebalance.delay.ms=0
 
 test("three files of Kafka's, three empty directories, and a directory that is not its own", LONG, async t => {
   const directory = t.testdir()
-  const port = (await layOutSomewhere(`${directory}/probe`, 3, []))[0]?.port ?? 0
+  const port = (await layOutAnywhere({ directory: `${directory}/probe`, brokers: 3 }))[0]?.port ?? 0
   const first = asKafkaWrites(t, directory, port)
   await first.cluster.start()
   t.same((await first.cluster.view())?.brokers, [1, 2, 3])

@@ -3,12 +3,10 @@ import { fileURLToPath } from 'node:url'
 import { Kafka, logLevel } from 'kafkajs'
 import type { Test } from 'tap'
 import { LocalCluster } from '../../clients/dev/cluster.ts'
-import { layOut, type NodeLayout } from '../../clients/dev/layout.ts'
-import { isFailure } from '../../protocol/failure.ts'
+import { layOutAnywhere, type NodeLayout } from '../../clients/dev/layout.ts'
 import { UNHOOKED } from '../process/broker-process.ts'
 
 const CLI = fileURLToPath(new URL('../../broker/moldau.cjs', import.meta.url))
-const TRIES = 20
 
 export interface LocalOptions {
   readonly directory: string
@@ -24,7 +22,7 @@ export interface Local {
 
 /** Laid out and not started. */
 export async function local(t: Test, { directory, brokers = 3, set = [] }: LocalOptions): Promise<Local> {
-  return over(t, await layOutSomewhere(directory, brokers, set))
+  return over(t, await layOutAnywhere({ directory, brokers, set }))
 }
 
 /** A cluster on nodes whose files are there already. */
@@ -39,28 +37,14 @@ export function over(t: Test, nodes: readonly NodeLayout[]): Local {
   return { cluster, lines }
 }
 
-/** Other tests take ports at the same time: whoever finds one taken looks elsewhere. */
-export async function layOutSomewhere(
-  directory: string,
-  brokers: number,
-  set: readonly string[]
-): Promise<NodeLayout[]> {
-  for (let attempt = 0; ; attempt++) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
-    try {
-      return await layOut({ directory, brokers, port, set })
-    } catch (error) {
-      if (attempt === TRIES || !isFailure(error, 'ERR_CONFIG')) throw error
-    }
-  }
-}
-
 export function kafkaOf(cluster: LocalCluster, clientId = 'test'): Kafka {
   return new Kafka({
     clientId,
     brokers: cluster.bootstrap.split(','),
     logLevel: logLevel.NOTHING,
     connectionTimeout: 1000,
+    // What was asked of a process that stands still is asked of another one.
+    requestTimeout: 10_000,
     retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 60 }
   })
 }
