@@ -35,7 +35,7 @@ export interface ActivationFacts extends ControllerFacts {
 
 /** Under this name, as a setting of all brokers, the records say which cluster they are of: nodes that begin with an
  *  empty directory learn it there. */
-const CLUSTER_ID = 'moldau.cluster.id'
+export const CLUSTER_ID = 'moldau.cluster.id'
 
 export function clusterIdOf(image: MetadataImage): Uuid | null {
   return image.configs(ResourceType.BROKER, '').get(CLUSTER_ID) ?? null

@@ -5,6 +5,7 @@ import { ErrorCode } from '../../protocol/errors.ts'
 import { ResourceType } from '../metadata/delta.ts'
 import type { MetadataImage } from '../metadata/image.ts'
 import type { MetadataRecord } from '../metadata/records.ts'
+import { CLUSTER_ID } from './activation.ts'
 import { type Decision, DONE, isElrEnabled, type Outcome, type Rules, recordFor, refused } from './decision.ts'
 
 /** AlterConfigOp.OpType */
@@ -91,7 +92,9 @@ function changeOne(
     else all.set(name, value)
   }
   const fault =
-    rules.configFault(resourceType, resourceName, all) ?? minIsrFault(image, resourceType, resourceName, changes)
+    rules.configFault(resourceType, resourceName, all) ??
+    minIsrFault(image, resourceType, resourceName, changes) ??
+    clusterIdFault(resourceType, changes)
   if (fault !== null) return refused(ErrorCode.INVALID_CONFIG, fault)
   const missing = existenceFault(image, resourceType, resourceName)
   if (missing) return missing
@@ -118,6 +121,11 @@ function minIsrFault(
   if (resourceType !== ResourceType.BROKER || !changes.has(MIN_ISR) || !isElrEnabled(image)) return null
   if (resourceName !== '') return `Broker-level ${MIN_ISR} cannot be altered while ELR is enabled.`
   return changes.get(MIN_ISR) === null ? `Cluster-level ${MIN_ISR} cannot be removed while ELR is enabled.` : null
+}
+
+/** Records hold it as a setting, and nobody has set it: without it no broker could register any more. */
+function clusterIdFault(resourceType: number, changes: Changes): string | null {
+  return resourceType === ResourceType.BROKER && changes.has(CLUSTER_ID) ? `${CLUSTER_ID} cannot be altered.` : null
 }
 
 function incremental(image: MetadataImage, resource: ConfigAlteration, rules: Rules): Changes | Outcome {
@@ -162,7 +170,7 @@ function replacement(image: MetadataImage, resource: ConfigReplacement): Changes
     changes.set(name, value)
   }
   for (const name of image.configs(resource.resourceType, resource.resourceName).keys()) {
-    if (!changes.has(name)) changes.set(name, null)
+    if (!changes.has(name) && name !== CLUSTER_ID) changes.set(name, null)
   }
   return changes
 }

@@ -1,6 +1,7 @@
 // Settings changed by request, blocks of producer ids, and broker sessions.
 import { test } from 'tap'
 import { errorName } from '../../../protocol/errors.ts'
+import { clusterIdOf } from '../../../replication/controller/activation.ts'
 import { decideFence } from '../../../replication/controller/brokers.ts'
 import { decideAlterConfigs, decideIncrementalAlterConfigs } from '../../../replication/controller/configs.ts'
 import { decideAllocateProducerIds } from '../../../replication/controller/leaders.ts'
@@ -133,4 +134,25 @@ test('a new min ISR forgets who was eligible under the old one (KIP-966)', async
   shows(t, partition(on), { elr: [1] })
   t.equal(alter(2, 'a', '1'), 'NONE')
   shows(t, partition(on), { elr: [] }, 'broker 1 may miss what is committed from now on')
+})
+
+test('the cluster keeps its id, whatever is done with the settings of all brokers', async t => {
+  const on = cluster([1])
+  const all = { resourceType: 4, resourceName: '' }
+  const id = () => clusterIdOf(on.image)
+  const before = id()
+  t.type(before, 'string')
+  for (const [configOperation, value] of [
+    [1, null],
+    [0, 'another']
+  ] as const) {
+    const configs = [{ name: 'moldau.cluster.id', configOperation, value }]
+    const [outcome] = run(on, decideIncrementalAlterConfigs(on.image, [{ ...all, configs }], false, on.rules))
+    t.equal(errorName(outcome?.errorCode ?? -2), 'INVALID_CONFIG')
+  }
+  const configs = [{ name: 'min.insync.replicas', value: '2' }]
+  const [replaced] = run(on, decideAlterConfigs(on.image, [{ ...all, configs }], false, on.rules))
+  t.equal(errorName(replaced?.errorCode ?? -2), 'NONE')
+  t.equal(on.image.configs(4, '').get('min.insync.replicas'), '2')
+  t.equal(id(), before, 'what is not named goes back to its default, and this has none')
 })
