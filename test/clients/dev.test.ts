@@ -38,7 +38,7 @@ test('a directory stays the cluster that it is, and a taken port is told', async
   t.teardown(() => server.close())
   await new Promise(resolve => server.once('listening', resolve))
   const { port } = server.address() as { port: number }
-  await t.rejects(layOut({ directory, brokers: 3, port: port - 1 }), {
+  await t.rejects(layOut({ directory, brokers: 3, port }), {
     code: 'ERR_CONFIG',
     message: new RegExp(`another process listens on port ${port}`)
   })
@@ -82,7 +82,9 @@ interface Dev {
 
 function startDev(t: Test, cwd: string, ...args: string[]): Dev {
   const [command, ...unhooked] = UNHOOKED
-  const child = spawn(command, [...unhooked, COMMAND, 'dev', ...args], { cwd, stdio: 'pipe' })
+  // Other tests start brokers at the same time.
+  const port = String(33_000 + Math.floor(Math.random() * 12_000))
+  const child = spawn(command, [...unhooked, COMMAND, 'dev', '--port', port, ...args], { cwd, stdio: 'pipe' })
   t.teardown(() => child.kill('SIGKILL'))
   let out = ''
   const checks = new Set<() => void>()
