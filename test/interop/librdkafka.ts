@@ -50,7 +50,11 @@ function entriesOf(noAutoCreate: boolean, { fast, bootstrap }: Target): Entry[] 
   const isCluster = bootstrap.includes(',')
   return rowsOf('librdkafka-allow.txt')
     .map(entryOf)
-    .filter(entry => entry.flags.includes('noautocreate') === noAutoCreate && (!fast || entry.flags.includes('fast')))
+    .filter(
+      entry =>
+        entry.flags.includes('noautocreate') === noAutoCreate &&
+        (!fast || entry.flags.includes(isCluster ? 'cluster' : 'fast'))
+    )
     .filter(({ flags }) => isCluster || !flags.includes('three'))
 }
 
