@@ -47,10 +47,6 @@ export const PLANTS: readonly Plant[] = [
     )
   },
   {
-    name: 'forget the vote at a restart',
-    changes: one('replication/quorum/state.js', 'votedId: stored?.votedId ?? -1', 'votedId: -1')
-  },
-  {
     name: 'serve above the high watermark',
     changes: one(
       'broker/handlers/fetch.js',

@@ -1,0 +1,267 @@
+// Every checker is shown what it must see, and nothing more: rows, histories and answers made by hand, one lie in each.
+import { test } from 'tap'
+import {
+  checkAck,
+  checkFetched,
+  checkPosition,
+  checkRefusal,
+  Position
+} from '../../clients/simulate/checkers/answers.ts'
+import { commitUpTo } from '../../clients/simulate/checkers/commits.ts'
+import { checkEndings } from '../../clients/simulate/checkers/endings.ts'
+import { checkHighWatermark } from '../../clients/simulate/checkers/high-watermark.ts'
+import { checkComplete, checkOneLeader } from '../../clients/simulate/checkers/leaders.ts'
+import { checkMembership } from '../../clients/simulate/checkers/membership.ts'
+import { checkCut, checkPrefix } from '../../clients/simulate/checkers/prefix.ts'
+import { History, outcomeOf, type Send } from '../../clients/simulate/history.ts'
+import { Ledger } from '../../clients/simulate/ledger.ts'
+import { type LogView, Mirror } from '../../clients/simulate/mirror.ts'
+import { type Row, Rows, rowAt } from '../../clients/simulate/rows.ts'
+import { setBaseOffset, setPartitionLeaderEpoch } from '../../protocol/records/batch.ts'
+import { buildBatch } from '../../protocol/records/builder.ts'
+
+interface Draft {
+  readonly base: number
+  readonly count?: number
+  readonly epoch?: number
+  readonly value?: string
+  readonly producerId?: number
+  readonly sequence?: number
+}
+
+function batch({ base, count = 1, epoch = 0, value = `at ${base}`, producerId = -1, sequence = -1 }: Draft): Buffer {
+  const records = Array.from({ length: count }, () => ({ timestamp: 1000, key: null, value: Buffer.from(value) }))
+  const by = producerId < 0 ? {} : { producerId, producerEpoch: 0, baseSequence: sequence }
+  const bytes = buildBatch({ ...by, records })
+  setBaseOffset(bytes, 0, base)
+  setPartitionLeaderEpoch(bytes, 0, epoch)
+  return bytes
+}
+
+const row = (draft: Draft): Row => rowAt(batch(draft), 0)
+
+function ledgerWith(committed: readonly Row[] = [], copies = 2): Ledger {
+  const ledger = new Ledger({ name: 'events-0', topic: 'events', copies, isOfWriters: true, nodeIds: [1, 2, 3] })
+  for (const each of committed) ledger.rows.push(ledger.known.intern(each))
+  return ledger
+}
+
+function give(ledger: Ledger, nodeId: number, rows: readonly Row[], syncedEnd = 1000): Mirror {
+  const mirror = ledger.mirrors.get(nodeId) as Mirror
+  for (const each of rows) mirror.rows.push(ledger.known.intern(each))
+  mirror.syncedEnd = syncedEnd
+  return mirror
+}
+
+function sent(history: History, of: Row, partition = 'events-0'): Send {
+  const { fingerprint, count, producerId, producerEpoch, sequence } = of
+  const send = history.begin({
+    ...{ writer: 'w', partition, fingerprint, count, producerId, producerEpoch, sequence, sentMs: 0 }
+  })
+  history.attempt(send)
+  return send
+}
+
+test('who leads', t => {
+  const ledger = ledgerWith([row({ base: 0 }), row({ base: 1 })])
+  t.equal(checkOneLeader(ledger, { nodeId: 1, life: 1 }, 3), true, 'seen first')
+  t.equal(checkOneLeader(ledger, { nodeId: 1, life: 1 }, 3), false)
+  t.throws(() => checkOneLeader(ledger, { nodeId: 2, life: 1 }, 3), /^one-leader: /)
+  t.throws(() => checkOneLeader(ledger, { nodeId: 1, life: 2 }, 3), /^one-leader: /)
+  const whole = give(ledger, 1, [row({ base: 0 }), row({ base: 1 }), row({ base: 2 })])
+  t.doesNotThrow(() => checkComplete(ledger, whole, 4))
+  const short = give(ledger, 2, [row({ base: 0 })])
+  t.throws(() => checkComplete(ledger, short, 4), /^complete-leader: /)
+  const other = give(ledger, 3, [row({ base: 0 }), row({ base: 1, epoch: 2 })])
+  t.throws(() => checkComplete(ledger, other, 4), /^complete-leader: /)
+  t.end()
+})
+
+test('high watermarks', t => {
+  const ledger = ledgerWith()
+  const marks = { highWatermark: 5, lastStableOffset: 5, logEndOffset: 6 }
+  t.doesNotThrow(() => checkHighWatermark(ledger, 'x', 1, marks))
+  t.throws(
+    () => checkHighWatermark(ledger, 'x', 1, { ...marks, highWatermark: 4, lastStableOffset: 4 }),
+    /^high-watermark: /
+  )
+  t.doesNotThrow(() => checkHighWatermark(ledger, 'x', 2, { ...marks, highWatermark: 4, lastStableOffset: 4 }))
+  t.throws(() => checkHighWatermark(ledger, 'x', 1, { ...marks, logEndOffset: 4 }), /^high-watermark: /)
+  t.throws(() => checkHighWatermark(ledger, 'x', 1, { ...marks, lastStableOffset: 6 }), /^stable-offset: /)
+  t.end()
+})
+
+test('what is committed', t => {
+  const history = new History()
+  const first = row({ base: 0, producerId: 5, sequence: 0 })
+  sent(history, first)
+  const ledger = ledgerWith()
+  const leader = give(ledger, 1, [first])
+  t.throws(() => commitUpTo(ledger, leader, 1, history, 0), /^enough-copies: /)
+  t.doesNotThrow(() => commitUpTo(ledgerOf(first, 2), give(ledgerOf(first), 1, [first]), 0, history, 0))
+  give(ledger, 2, [first], 0)
+  t.throws(() => commitUpTo(ledger, leader, 1, history, 0), /^enough-copies: /, 'written is not synced')
+  ;(ledger.mirrors.get(2) as Mirror).syncedEnd = 1
+  commitUpTo(ledger, leader, 1, history, 0)
+  t.equal(ledger.end, 1)
+  const strange = row({ base: 1, value: 'nobody sent this' })
+  for (const id of [1, 2]) give(ledger, id, [strange])
+  t.throws(() => commitUpTo(ledger, leader, 2, history, 0), /^honest-bytes: /)
+  t.end()
+})
+
+function ledgerOf(first: Row, nodes = 1): Ledger {
+  const ledger = ledgerWith()
+  for (let id = 1; id <= nodes; id++) give(ledger, id, [first])
+  return ledger
+}
+
+test('what is committed twice, out of order, or after a refusal', t => {
+  const run = (rows: readonly Row[], prepare: (history: History, sends: Send[]) => void): (() => void) => {
+    const history = new History()
+    const ledger = ledgerWith()
+    const distinct = rows.filter((each, at) => rows.findIndex(other => other.fingerprint === each.fingerprint) === at)
+    const sends = distinct.map(each => sent(history, each))
+    prepare(history, sends)
+    for (const id of [1, 2]) give(ledger, id, rows)
+    return () => commitUpTo(ledger, ledger.mirrors.get(1) as Mirror, 100, history, 0)
+  }
+  const twice = [row({ base: 0, value: 'x' }), row({ base: 1, value: 'x' })]
+  t.throws(
+    run(twice, () => {}),
+    /^once-per-attempt: /
+  )
+  t.doesNotThrow(
+    run(twice, (history, sends) => history.attempt(sends[0] as Send)),
+    'two attempts, two batches'
+  )
+  const gap = [row({ base: 0, producerId: 9, sequence: 0 }), row({ base: 1, producerId: 9, sequence: 2 })]
+  t.throws(
+    run(gap, () => {}),
+    /^sequences: /
+  )
+  const refused = (history: History, [send]: Send[]): void => history.end(send as Send, 'refused', -1, 0, 19)
+  t.throws(run([row({ base: 0 })], refused), /^refused-is-absent: /)
+  t.end()
+})
+
+test('replicas and what they throw away', t => {
+  const committed = [row({ base: 0 }), row({ base: 1 })]
+  const ledger = ledgerWith(committed)
+  const mirror = give(ledger, 1, [row({ base: 0 }), row({ base: 1, epoch: 1 })])
+  t.doesNotThrow(() => checkPrefix(ledger, mirror, 1))
+  t.throws(() => checkPrefix(ledger, mirror, 2), /^equal-prefix: /)
+  const gone = [ledger.rows[1] as Row]
+  const cut = give(ledger, 2, [row({ base: 0 })])
+  t.throws(() => checkCut(ledger, cut, gone), /^kept-prefix: /)
+  t.doesNotThrow(() => checkCut(ledger, cut, [ledger.known.intern(row({ base: 7 }))]))
+  const rows = new Rows('events-0')
+  rows.intern(row({ base: 3, value: 'one' }))
+  t.throws(() => rows.intern(row({ base: 3, value: 'other' })), /^one-batch: /)
+  t.end()
+})
+
+test('what clients are told', t => {
+  const committed = row({ base: 4, count: 2 })
+  const ledger = ledgerWith([row({ base: 0, count: 4 }), committed])
+  const send = sent(new History(), committed)
+  t.doesNotThrow(() => checkAck(ledger, send, 4))
+  for (const offset of [0, 5, 6, -1]) {
+    t.throws(() => checkAck(ledger, send, offset), /^acked-is-committed: /, `offset ${offset}`)
+  }
+  const idempotent = sent(new History(), row({ base: 0, producerId: 3, sequence: 0 }))
+  t.throws(() => checkRefusal(ledger, idempotent, 45), /^sequence-known: /)
+  t.doesNotThrow(() => checkRefusal(ledger, idempotent, 19))
+  const all = Buffer.concat([batch({ base: 0, count: 4 }), batch({ base: 4, count: 2 })])
+  t.equal(checkFetched(ledger, 'r', 0, all, 6), 6)
+  t.throws(() => checkFetched(ledger, 'r', 0, all, 7), /^reads-committed: /, 'a mark beyond')
+  t.throws(() => checkFetched(ledger, 'r', 0, batch({ base: 4, count: 2 }), 6), /^reads-committed: /, 'a gap')
+  const beyond = Buffer.concat([all, batch({ base: 6 })])
+  t.throws(() => checkFetched(ledger, 'r', 0, beyond, 6), /^reads-committed: /, 'uncommitted')
+  const bent = Buffer.from(all)
+  bent[70] = (bent[70] as number) ^ 1
+  t.throws(() => checkFetched(ledger, 'r', 0, bent, 6), /^reads-committed: /, 'a flipped bit')
+  t.equal(outcomeOf(0), 'acked')
+  t.equal(outcomeOf(19), 'refused')
+  for (const code of [6, 7, 20, 56]) t.equal(outcomeOf(code), 'unknown')
+  t.end()
+})
+
+test('positions of groups', t => {
+  const position = new Position()
+  position.tried.add(10)
+  t.doesNotThrow(() => checkPosition('g', position, -1, -1))
+  t.doesNotThrow(() => checkPosition('g', position, -1, 10))
+  t.throws(() => checkPosition('g', position, 10, -1), /^group-offsets: /)
+  t.throws(() => checkPosition('g', position, 5, 7), /^group-offsets: /, 'nobody committed 7')
+  t.end()
+})
+
+test('endings', t => {
+  const told = (ackedAt: number, found: number[], readTo: number, possible = 1): (() => void) => {
+    const history = new History()
+    const send = sent(history, row({ base: 3 }))
+    Object.assign(send, { ackedAt, possible })
+    send.found.push(...found)
+    return () => checkEndings(history, new Map([['events-0', readTo]]))
+  }
+  t.doesNotThrow(told(3, [3], 4))
+  t.doesNotThrow(told(-1, [3], 4))
+  t.throws(told(3, [], 4), /^acked-is-readable: /, 'lost')
+  t.throws(told(3, [5], 9), /^acked-is-readable: /, 'elsewhere')
+  t.throws(told(3, [3], 3), /^acked-is-readable: /, 'not read')
+  t.throws(told(-1, [3], 4, 0), /^refused-is-absent: /)
+  t.end()
+})
+
+test('memberships', t => {
+  const image = (isr: number[], leader: number) => ({
+    brokers: new Map([
+      [1, { fenced: false }],
+      [2, { fenced: true }]
+    ]),
+    topicsById: new Map([['id', { name: 'events', partitions: [{ isr, leader }] }]])
+  })
+  t.doesNotThrow(() => checkMembership(image([1], 1)))
+  t.doesNotThrow(() => checkMembership(image([2], -1)), 'the last one stays')
+  t.throws(() => checkMembership(image([1, 2], 1)), /^isr-alive: /)
+  t.throws(() => checkMembership(image([2], 2)), /^isr-alive: /)
+  t.end()
+})
+
+test('a mirror follows its log through cuts and rolls', t => {
+  let segments: { baseOffset: number; bytes: Buffer }[] = [{ baseOffset: 0, bytes: Buffer.alloc(0) }]
+  const write = (bytes: Buffer): void => {
+    const last = segments.at(-1) as (typeof segments)[number]
+    last.bytes = Buffer.concat([last.bytes, bytes])
+  }
+  const readAt = (path: string, buffer: Buffer, position: number): number =>
+    (segments.find(each => String(each.baseOffset) === path)?.bytes ?? Buffer.alloc(0)).copy(buffer, 0, position)
+  const view = (end: number): LogView => ({
+    ...{ logStartOffset: 0, logEndOffset: end, writtenEndOffset: end, durableEndOffset: end, isOffline: false },
+    segments: segments.map(({ baseOffset, bytes }) => {
+      return { baseOffset, file: { path: String(baseOffset) }, writtenBytes: bytes.length }
+    })
+  })
+  const mirror = new Mirror('x', new Rows('x'))
+  const gone: Row[] = []
+  const look = (end: number): number[] => {
+    mirror.update(view(end), readAt, rows => gone.push(...rows))
+    return mirror.rows.map(each => each.base)
+  }
+  write(batch({ base: 0 }))
+  write(batch({ base: 1, count: 2 }))
+  t.same(look(3), [0, 1])
+  segments.push({ baseOffset: 3, bytes: batch({ base: 3 }) })
+  t.same(look(4), [0, 1, 3])
+  // Cut to 1 and written again in an earlier segment, between two looks.
+  segments = [{ baseOffset: 0, bytes: Buffer.concat([batch({ base: 0 }), batch({ base: 1, epoch: 2, count: 5 })]) }]
+  t.same(look(6), [0, 1])
+  t.same(
+    gone.map(each => each.base),
+    [1, 3]
+  )
+  write(batch({ base: 7, epoch: 2 }))
+  t.throws(() => look(8), /^contiguous-log: /, 'a gap')
+  t.end()
+})
