@@ -118,12 +118,12 @@ export class Partitions {
   /** This life of the broker is registered: what the metadata says of leaders from now on is said of it. */
   allowLeading(): void {
     this.#isRegistered = true
-    this.#enqueue(() => this.#enter(this.#options.metadata.image))
+    this.#enqueue(() => this.#enter())
   }
 
   /** Leads and follows from the moment at which the metadata holds this life's registration: whatever it says before
    *  that was said of an earlier life, which must not lead again in its epochs (rule 1 of durability). */
-  async #enter(image: MetadataImage): Promise<void> {
+  async #enter(): Promise<void> {
     const { replication, metadata } = this.#options
     if (this.#hasEntered || !this.#isRegistered) return
     const brokerEpoch = replication?.brokerEpoch() ?? 0
@@ -131,7 +131,7 @@ export class Partitions {
     this.#hasEntered = true
     if (!replication) return
     const placing: Promise<void>[] = []
-    for (const topic of image.topicsById.values()) {
+    for (const topic of metadata.image.topicsById.values()) {
       for (const index of topic.partitions.keys()) placing.push(this.#place(topic, index))
     }
     await Promise.all(placing)
@@ -229,7 +229,7 @@ export class Partitions {
     await Promise.all(opening)
     if (delta.brokers.size > 0) this.#eligibleChanged()
     if (delta.brokers.size > 0) this.#fetchers?.brokersChanged(delta.brokers)
-    await this.#enter(image)
+    await this.#enter()
   }
 
   async #place(topic: Topic, index: number): Promise<void> {
@@ -304,6 +304,8 @@ export class Partitions {
       })
       const partitions = this.#byTopicId.get(topic.topicId) ?? new Map<number, Partition>()
       this.#byTopicId.set(topic.topicId, partitions.set(index, partition))
+      // Settings that changed meanwhile had nobody to tell.
+      this.#configure([partition])
       return partition
     } catch (error) {
       // That partition is offline; the others are not. Of a damaged log storage has told already.
@@ -317,7 +319,8 @@ export class Partitions {
   async #lead(partition: Partition, registered: Topic['partitions'][number]): Promise<void> {
     const { config, metadata } = this.#options
     const wasLeader = partition.isLeader && partition.leaderEpoch === registered.leaderEpoch
-    if (!wasLeader) this.#fetchers?.unfollow(partition)
+    // Nothing of the reign that ends may begin another cut while one is waited for.
+    if (partition.isFollower) this.#resign(partition, registered.leaderEpoch, registered.leader)
     await partition.settled
     if (partition.log.isOffline) {
       this.#resign(partition, registered.leaderEpoch, registered.leader)
