@@ -44,6 +44,8 @@ export class QuorumPeers {
   readonly #o: QuorumPeersOptions
   readonly #links = new Map<BrokerId, Links>()
   readonly #addresses: ReadonlyMap<BrokerId, Address>
+  /** What each voter refused the last request with, as long as it refuses: said once, however often it is asked. */
+  readonly #refusals = new Map<BrokerId, string>()
 
   constructor(o: QuorumPeersOptions) {
     this.#o = o
@@ -142,8 +144,13 @@ export class QuorumPeers {
     const answer = response.topics[0]?.partitions[0]
     if (response.errorCode === ErrorCode.INCONSISTENT_CLUSTER_ID) this.#o.onForeign(from)
     const errorCode = response.errorCode || answer?.errorCode
-    if (errorCode === ErrorCode.NONE || errorCode === ErrorCode.FENCED_LEADER_EPOCH) return answer ?? null
-    this.#o.logger.warn({ voter: from, error: errorName(errorCode ?? -1) }, 'quorum-request-refused')
+    if (errorCode === ErrorCode.NONE || errorCode === ErrorCode.FENCED_LEADER_EPOCH) {
+      this.#refusals.delete(from)
+      return answer ?? null
+    }
+    const error = errorName(errorCode ?? -1)
+    if (this.#refusals.get(from) !== error) this.#o.logger.warn({ voter: from, error }, 'quorum-request-refused')
+    this.#refusals.set(from, error)
     return null
   }
 }

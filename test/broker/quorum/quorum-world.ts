@@ -42,15 +42,15 @@ export class QuorumWorld {
   /** Asked after every event. */
   check: (() => void) | null = null
 
-  constructor(o: { seed?: number; nodes?: number; set?: readonly string[] } = {}) {
-    const { seed = 1, nodes = 3, set = [] } = o
+  constructor(o: { seed?: number; nodes?: number; set?: readonly string[]; setOf?: (id: number) => string[] } = {}) {
+    const { seed = 1, nodes = 3, set = [], setOf = () => [] } = o
     this.dice = new Dice(`quorum ${seed}`)
     const { agenda, trace, dice } = this
     this.network = new SimNetwork({ agenda, trace, dice: dice.of('net'), latency: { leastUs: 50, mostUs: 500 } })
     const ids = Array.from({ length: nodes }, (_, i) => i + 1)
     for (const id of ids) this.network.addHost(`node-${id}`)
     const voters = ids.map(id => `${id}@node-${id}:${PORT}`).join(',')
-    this.nodes = ids.map(id => new QuorumNode(this, id, voters, set))
+    this.nodes = ids.map(id => new QuorumNode(this, id, voters, [...set, ...setOf(id)]))
   }
 
   node(id: number): QuorumNode {

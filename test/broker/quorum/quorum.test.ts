@@ -3,7 +3,7 @@
 import { test } from 'tap'
 import { deltaBetween } from '../../../replication/metadata/difference.ts'
 import type { MetadataImage } from '../../../replication/metadata/image.ts'
-import { formed, leaderOf, METADATA, type QuorumNode, QuorumWorld, SMALL } from './quorum-world.ts'
+import { formed, leaderOf, METADATA, PORT, type QuorumNode, QuorumWorld, SMALL } from './quorum-world.ts'
 
 test('three empty nodes become a cluster of one id, and are it again after a power failure', async t => {
   const world = new QuorumWorld({ seed: 1 })
@@ -259,6 +259,23 @@ test('a directory of another cluster ends its node in one line; the others go on
   t.ok(await world.waitFor(() => world.running.every(node => node.topics.includes('still')), 3000))
   world.end()
 })
+
+test('a node with another list of voters harms nobody, and is told of once', async t => {
+  const two = `controller.quorum.voters=1@node-1:${PORT},2@node-2:${PORT}`
+  const world = new QuorumWorld({ seed: 31, setOf: id => (id === 3 ? [] : [two]) })
+  const [one, other, stranger] = world.nodes as [QuorumNode, QuorumNode, QuorumNode]
+  await world.until(Promise.all([one, other, stranger].map(node => node.start())))
+  t.ok(await world.waitFor(() => leads(one) || leads(other), 5000))
+  const { epoch } = leaderOf(world)
+  await world.run(20_000)
+  t.equal(leaderOf(world).epoch, epoch)
+  t.notOk(leads(stranger))
+  const refusals = stranger.lines.filter(line => line.includes('quorum-request-refused'))
+  t.ok(refusals.length > 0 && refusals.length <= 4, `${refusals.length} lines in twenty seconds`)
+  world.end()
+})
+
+const leads = (node: QuorumNode): boolean => node.log?.isLeader === true
 
 test('directories that an operator formatted make a cluster of that id', async t => {
   const world = new QuorumWorld({ seed: 17 })
