@@ -124,11 +124,13 @@ export function appendAsFollower(log: Log, records: Buffer, leaderEpoch: LeaderE
     }
     const batch = records.subarray(at, at + sizeInBytes(records, at))
     const last = lastOffset(batch, 0)
+    if (last < base) throw new MoldauError('ERR_CORRUPT_BATCH', `a batch at offset ${base} that ends at ${last}`)
     const timestamp = maxTimestamp(batch, 0)
     const refusal = roll(log, { size: batch.length, last, maxTimestamp: timestamp, nowMs: log.options.clock.nowMs() })
     if (refusal) throw new MoldauError('ERR_LOG_OFFLINE', refusal.errorMessage ?? 'the log is offline')
-    log.epochs.assign(epoch, base)
+    // It looks into markers, and may refuse one: before anything else knows of the batch.
     log.producers.update(batch, 0)
+    log.epochs.assign(epoch, base)
     log.take(batch, base, last, timestamp)
   }
 }

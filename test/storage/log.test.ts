@@ -3,6 +3,7 @@
 import { test } from 'tap'
 import { ErrorCode } from '../../protocol/errors.ts'
 import { baseOffset, lastOffset, partitionLeaderEpoch, sizeInBytes } from '../../protocol/records/batch.ts'
+import { buildBatch } from '../../protocol/records/builder.ts'
 import { decodeRecords } from '../../protocol/records/records.ts'
 import { MemoryFiles } from '../../storage/files-memory.ts'
 import { Log, type ReadResult } from '../../storage/log.ts'
@@ -260,7 +261,14 @@ test('a follower takes batches as they are, leaves out those of a later epoch, a
   const later = Buffer.from(fetched.subarray(fetched.length - batchOf({ count: 2 }).length))
   later[later.length - 1] = 1
   t.throws(() => log.appendAsFollower(later, 4), { code: 'ERR_CORRUPT_BATCH' })
+  const where = { baseOffset: 4, partitionLeaderEpoch: 4 }
+  const backwards = buildBatch({ ...where, records: [], lastOffsetDelta: -2 })
+  t.throws(() => log.appendAsFollower(backwards, 4), { code: 'ERR_CORRUPT_BATCH' }, 'no bug of ours')
+  const noMarker = { timestamp: 1, key: Buffer.alloc(1), value: Buffer.alloc(1) }
+  const strange = buildBatch({ ...where, control: true, producerId: 1, producerEpoch: 0, records: [noMarker] })
+  t.throws(() => log.appendAsFollower(strange, 4))
   t.equal(log.logEndOffset, 4)
+  t.same(log.epochs.entries, [{ epoch: 1, startOffset: 0 }], 'what is not taken leaves no trace')
 })
 
 test('retention lets the oldest segments go, by time, by size and by log start, never beyond the high watermark', async t => {
