@@ -78,12 +78,13 @@ export async function throughput(
   subject: Subject,
   topic: string,
   leaders: readonly number[],
-  seconds: number
+  seconds: number,
+  warmSeconds: number
 ): Promise<Replicated> {
   const perBatch = 62
   const lanes = await lanesOf(subject, topic, leaders, perBatch)
   await warm(lanes)
-  await saturate(lanes, 1)
+  await saturate(lanes, warmSeconds)
   const cpuBefore = subject.cpuSeconds()
   const { latencies, tookSeconds } = await saturate(lanes, seconds)
   const cpu = subject.cpuSeconds() - cpuBefore
@@ -97,11 +98,12 @@ export async function latency(
   topic: string,
   leaders: readonly number[],
   perSecond: number,
-  seconds: number
+  seconds: number,
+  warmSeconds: number
 ): Promise<Replicated> {
   const lanes = await lanesOf(subject, topic, leaders, 1)
   await warm(lanes)
-  await paced(lanes, perSecond, 1)
+  await paced(lanes, perSecond, warmSeconds)
   const cpuBefore = subject.cpuSeconds()
   const { latencies, tookSeconds } = await paced(lanes, perSecond, seconds)
   const cpu = subject.cpuSeconds() - cpuBefore

@@ -2,7 +2,8 @@
 // acks=all; the produce gap: per partition that the victim led, the longest silence between acks from the command on, as a
 // client sees it that asks for Metadata every 10 ms; the same for the commits of a group.
 //   --rounds N     how often each kind of failure (10)      --only kill-leader,throughput,...
-//   --seconds N    of each measurement of load (5)          --json
+//   --seconds N    of each measurement of load (5), after --warm N seconds of the same (10: a virtual machine must compile)
+//   --json
 //   --against kafka    Apache Kafka beside it, with its defaults and with session time-outs like ours
 import { parseArgs } from 'node:util'
 import { findTools } from '../test/interop/tools.ts'
@@ -19,6 +20,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '10' },
     seconds: { type: 'string', default: '5' },
+    warm: { type: 'string', default: '10' },
     rate: { type: 'string', default: '10000' },
     partitions: { type: 'string', default: '12' },
     only: { type: 'string' },
@@ -33,7 +35,7 @@ const partitions = Number(values.partitions)
 let topics = 0
 
 if (values.help) {
-  console.log(`npm run bench -- cluster [--rounds N] [--seconds N] [--rate N] [--partitions N] [--only ROW,ROW] [--against kafka] [--json]
+  console.log(`npm run bench -- cluster [--rounds N] [--seconds N] [--warm N] [--rate N] [--partitions N] [--only ROW,ROW] [--against kafka] [--json]
 
 rows: ${[...LOADS, ...GAPS].join(', ')}`)
   process.exit(0)
@@ -82,7 +84,7 @@ function at(sorted: readonly number[], quantile: number): number {
 async function measure(subject: Subject, rows: Record<string, object>): Promise<void> {
   const note = (text: string) => process.stderr.write(`${subject.name}: ${text}\n`)
   const all = subject.places.map(each => each.nodeId)
-  const seconds = Number(values.seconds)
+  const [seconds, warm] = [Number(values.seconds), Number(values.warm)]
   for (const kind of LOADS.filter(each => wanted.includes(each))) {
     const topic = `load-${++topics}`
     const leaders = Array.from({ length: partitions }, (_, index) => all[index % all.length] as number)
@@ -90,8 +92,8 @@ async function measure(subject: Subject, rows: Record<string, object>): Promise<
     await whole(subject)
     const row =
       kind === 'throughput'
-        ? await throughput(subject, topic, leaders, seconds)
-        : await latency(subject, topic, leaders, Number(values.rate), seconds)
+        ? await throughput(subject, topic, leaders, seconds, warm)
+        : await latency(subject, topic, leaders, Number(values.rate), seconds, warm)
     rows[`${subject.name} ${kind}`] = row
     note(`${kind} ${JSON.stringify(row)}`)
   }
