@@ -16,6 +16,9 @@ import type { QuorumRunner } from './runner.ts'
 /** However long a fetcher would wait. */
 const MAX_WAIT_MS = 500
 
+/** However much a fetcher would take at a time: so much memory may one request cost (KafkaRaftClient.MAX_FETCH_SIZE_BYTES). */
+const MAX_BYTES = 8 << 20
+
 /** What is known for sure, as opposed to what the quorum is about to be. */
 export interface QuorumView {
   readonly epoch: LeaderEpoch
@@ -78,7 +81,7 @@ export class QuorumServer {
     const by = request.replicaState.replicaId >= 0 ? request.replicaState.replicaId : request.replicaId
     this.#note(by, asked)
     for (;;) {
-      const looked = await this.#look(asked, Math.min(request.maxBytes, asked.partitionMaxBytes))
+      const looked = await this.#look(asked, Math.min(request.maxBytes, asked.partitionMaxBytes, MAX_BYTES))
       const waitMs = deadlineMs - clock.monotonicMs()
       if (!looked.mayWait || waitMs <= 0 || signal.aborted) return answer(looked.partition)
       await this.#moved(asked, waitMs, signal)
@@ -111,7 +114,7 @@ export class QuorumServer {
     // A voter that reads a snapshot for a while is alive (LeaderState.updateCheckQuorumForFollowingVoter).
     runner.take({ kind: 'fetched', by: request.replicaId, from: -1, highWatermark: -1 })
     try {
-      const wanted = Math.max(1, Math.min(request.maxBytes, size - position))
+      const wanted = Math.max(1, Math.min(request.maxBytes, size - position, MAX_BYTES))
       const unalignedRecords = await log.snapshots.read(snapshotId, position, wanted)
       return answer({ errorCode: ErrorCode.NONE, size, position, unalignedRecords })
     } catch (error) {

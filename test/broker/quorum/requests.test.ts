@@ -1,9 +1,11 @@
 // Goal: what voters and tools ask of a member of the quorum is refused and answered as KafkaRaftClient.java does it, and
 // the leader tells how far everybody is.
 import { test } from 'tap'
+import { QuorumServer } from '../../../broker/quorum/serve-fetch.ts'
 import { type Connection, connect } from '../../../clients/connection.ts'
 import { SimProcess } from '../../../clients/simulate/sim-process.ts'
 import { errorName } from '../../../protocol/errors.ts'
+import { completed } from '../../../protocol/frame.ts'
 import { beginQuorumEpoch } from '../../../protocol/messages/begin-quorum-epoch.ts'
 import { describeQuorum } from '../../../protocol/messages/describe-quorum.ts'
 import { endQuorumEpoch } from '../../../protocol/messages/end-quorum-epoch.ts'
@@ -223,6 +225,37 @@ test('FetchSnapshot: pieces of what is there, and what is not', async t => {
   const kept = (await follower.names(METADATA)).map(parseSnapshotName).filter(id => id !== null)
   t.equal(kept.length, 2, 'a follower keeps two of its own')
   world.end()
+})
+
+test('no fetch takes more memory than one of a node may, whatever it asks for', async t => {
+  const read: number[] = []
+  const snapshots = {
+    sizeOf: () => 1 << 30,
+    read: (_id: object, _position: number, maxBytes: number) => {
+      read.push(maxBytes)
+      return Promise.resolve(Buffer.alloc(1))
+    }
+  }
+  const log = {
+    ...{ logEndOffset: 100, logStartOffset: 0 },
+    read: (_from: number, { maxBytes }: { maxBytes: number }) => {
+      read.push(maxBytes)
+      return { records: [] }
+    }
+  }
+  const server = new QuorumServer({
+    ...{ quorum: { role: { kind: 'unattached' } }, runner: { take() {} }, clock: { monotonicMs: () => 0 } },
+    log: { log, snapshots, validate: () => ({ kind: 'valid' }) },
+    ...{ clusterId: () => null, view: () => ({ epoch: 1, leaderId: 1, isLeader: true }) }
+  } as unknown as ConstructorParameters<typeof QuorumServer>[0])
+  const [maxBytes, currentLeaderEpoch] = [0x7fffffff, 1]
+  const piece = { partition: 0, currentLeaderEpoch, snapshotId: { endOffset: 5, epoch: 1 }, position: 0 }
+  const topics = [{ name: METADATA_TOPIC, partitions: [piece] }]
+  await server.fetchSnapshot(completed(fetchSnapshot.request, 1, { clusterId: null, maxBytes, topics }))
+  const part = { partition: 0, currentLeaderEpoch, fetchOffset: 1, lastFetchedEpoch: 1, partitionMaxBytes: maxBytes }
+  const all = { clusterId: null, maxBytes, topics: [{ topicId: METADATA_TOPIC_ID, partitions: [part] }] }
+  await server.fetch(completed(fetch.request, 17, all), new AbortController().signal)
+  t.strictSame(read, [8 << 20, 8 << 20])
 })
 
 test('Vote, BeginQuorumEpoch and EndQuorumEpoch: what is not for this voter', async t => {
