@@ -71,6 +71,8 @@ export class SnapshotSchedule {
   async maybe(): Promise<void> {
     const { cache, clock, snapshotBytesMax, snapshotIntervalMs } = this.#o
     if (this.#writing || this.#isHeld || cache.endOffset <= this.#endOffset) return
+    // What waits for the end of a transaction is in no snapshot.
+    if (cache.image.isInTransaction) return
     const isDue = clock.monotonicMs() - this.#lastMs >= snapshotIntervalMs()
     if (!isDue && this.#bytesSince < snapshotBytesMax()) return
     this.#writing = this.#write()

@@ -48,6 +48,10 @@ export function decideActivation(image: MetadataImage, facts: ActivationFacts): 
     const setting = { resourceType: ResourceType.BROKER, resourceName: '', name, value }
     records.push(recordAt(level, 'ConfigRecord', setting))
   }
+  if (image.isInTransaction) {
+    // Its controller died in it; what follows would count as a part of it.
+    records.push(recordAt(level, 'AbortTransactionRecord', { reason: 'Controller failover' }))
+  }
   if (level === 0) {
     records.push(...(facts.bootstrap.length > 0 ? facts.bootstrap : initialFeatureRecords()))
     level = featureLevel(records, 'metadata.version')

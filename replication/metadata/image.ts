@@ -44,6 +44,11 @@ export class MetadataImage {
     return this.features.get('metadata.version') ?? 0
   }
 
+  /** Records wait for the end of a metadata transaction (KIP-868): moldau begins none, but a log of Kafka's may end in one. */
+  get isInTransaction(): boolean {
+    return this.#transaction !== null
+  }
+
   /** The dynamic settings of a resource by name; empty where there are none. */
   configs(resourceType: number, resourceName: string): ReadonlyMap<string, string> {
     return this.#configs.get(`${resourceType} ${resourceName}`)?.values ?? NO_CONFIGS

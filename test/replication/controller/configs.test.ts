@@ -1,11 +1,13 @@
 // Settings changed by request, blocks of producer ids, and broker sessions.
 import { test } from 'tap'
 import { errorName } from '../../../protocol/errors.ts'
-import { clusterIdOf } from '../../../replication/controller/activation.ts'
+import { clusterIdOf, decideActivation } from '../../../replication/controller/activation.ts'
 import { decideFence } from '../../../replication/controller/brokers.ts'
 import { decideAlterConfigs, decideIncrementalAlterConfigs } from '../../../replication/controller/configs.ts'
 import { decideAllocateProducerIds } from '../../../replication/controller/leaders.ts'
 import { Sessions } from '../../../replication/controller/sessions.ts'
+import { MetadataImage } from '../../../replication/metadata/image.ts'
+import { recordAt } from '../../../replication/metadata/records.ts'
 import { cluster, partition, run, shows, withTopic } from './cluster.ts'
 
 test('blocks of producer ids never overlap', async t => {
@@ -155,4 +157,19 @@ test('the cluster keeps its id, whatever is done with the settings of all broker
   t.equal(errorName(replaced?.errorCode ?? -2), 'NONE')
   t.equal(on.image.configs(4, '').get('min.insync.replicas'), '2')
   t.equal(id(), before, 'what is not named goes back to its default, and this has none')
+})
+
+test('a controller that takes over in the middle of a metadata transaction ends it, and begins anew', async t => {
+  for (const isNew of [true, false]) {
+    const on = isNew ? { ...cluster([]), image: new MetadataImage() } : withTopic([1], [1])
+    on.image.apply(recordAt(30, 'BeginTransactionRecord', { name: 'Bootstrap records' }))
+    on.image.apply(recordAt(30, 'TopicRecord', { name: 'half', topicId: on.rules.random.uuid() }))
+    const self = { nodeId: 101, incarnationId: on.rules.random.uuid(), controllerEndPoints: [] }
+    const facts = { ...self, minInsyncReplicas: 1, newClusterId: () => 'id', bootstrap: [] }
+    run(on, decideActivation(on.image, facts))
+    t.notOk(on.image.isInTransaction)
+    t.notOk(on.image.topicsByName.has('half'))
+    t.equal(on.image.metadataVersion, 30)
+    t.ok(on.image.controllers.has(101))
+  }
 })
