@@ -103,3 +103,26 @@ test('killed, held, cut off, and healed', { timeout: 120_000 }, async t => {
   t.comment(`stopped after ${Math.round(performance.now() - stoppingAt)} ms`)
   t.notOk(existsSync(directory))
 })
+
+test('controller.quorum.fetch.timeout.ms: a controller that is silent so long is replaced', {
+  timeout: 60_000
+}, async t => {
+  const settings = { 'controller.quorum.fetch.timeout.ms': 250, 'controller.quorum.request.timeout.ms': 250 }
+  const cluster = await startCluster({ settings })
+  t.teardown(() => cluster.stop())
+  const watch = new Watch()
+  t.teardown(() => watch.close())
+  const places = cluster.nodes.map(({ nodeId, port }) => ({ nodeId, host: '127.0.0.1', port }))
+  const first = (await watch.first(places, place => watch.controller(place))) as number
+  cluster.pause(first)
+  const silentAt = performance.now()
+  const others = places.filter(each => each.nodeId !== first)
+  const isReplaced = async () => {
+    const next = await watch.first(others, place => watch.controller(place))
+    return next !== null && next !== first
+  }
+  await until(isReplaced, 20_000, 'another controller')
+  const tookMs = performance.now() - silentAt
+  t.ok(tookMs < 1900, `after ${Math.round(tookMs)} ms, and not after the two seconds of the default`)
+  cluster.resume(first)
+})
