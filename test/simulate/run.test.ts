@@ -13,13 +13,13 @@ const MINUTE_MS = 60_000
 
 test('a few seeds with every kind of fault', async t => {
   const lines: string[] = []
-  const options = { seed: SEEDS[0] as number, runs: SEEDS.length, hours: 1 / 60, brokers: 3, kinds: FAULT_KINDS }
-  const { statistics, failed } = await simulateSeeds({ ...options, everyMs: 6000, shrinkTries: 0 }, line =>
+  const options = { seed: SEEDS[0] as number, runs: SEEDS.length, hours: 1 / 120, brokers: 3, kinds: FAULT_KINDS }
+  const { statistics, failed } = await simulateSeeds({ ...options, everyMs: 3000, shrinkTries: 0 }, line =>
     lines.push(line)
   )
   t.equal(failed, null, lines.join('\n'))
   t.equal(lines.length, SEEDS.length, 'a line for each run')
-  t.ok(statistics.ackedRecords > 700, `${statistics.ackedRecords} records were acked`)
+  t.ok(statistics.ackedRecords > 300, `${statistics.ackedRecords} records were acked`)
   t.ok(statistics.elections > 4 && statistics.generations > 4, 'leaders and generations changed')
 })
 
