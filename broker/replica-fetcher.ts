@@ -3,6 +3,7 @@
 // others go on. What came with one answer is synced together before the next fetch goes out, but a slow log is waited
 // for only briefly. Each answer belongs to what was asked: what has changed since is thrown away (broker/following.ts).
 import { ErrorCode } from '../protocol/errors.ts'
+import { isFailure } from '../protocol/failure.ts'
 import { fetch } from '../protocol/messages/fetch.ts'
 import { listOffsets } from '../protocol/messages/list-offsets.ts'
 import type { Api, RequestDraft, ResponseOf } from '../protocol/schema.ts'
@@ -49,8 +50,10 @@ const SHORTEST_BACK_OFF_MS = 20
 const SYNC_ROUND_MS = 50
 /** How long a fetch may wait at the leader while a partition of ours is about to come back. */
 const SHORT_WAIT_MS = 20
-/** Beyond the time that the leader may wait; then the connection is given up, long before replica.socket.timeout.ms. */
+/** Beyond the time that the leader may wait; then the connection is given up, long before replica.socket.timeout.ms. What
+ *  is large, or comes over a thin wire, may need more: twice as much after a time-out, and once more, but no end of it. */
 const PATIENCE_MS = 3_000
+const DOUBLED_AT_MOST = 2
 /** Partitions that are to be followed at once may end a fetch that waits at the leader, but only so often. */
 const INTERRUPT_AFTER_MS = 3
 const INTERRUPT_EVERY_MS = 100
@@ -71,6 +74,8 @@ export class ReplicaFetcher {
   #interrupt: Timer | null = null
   #interruptedMs = Number.NEGATIVE_INFINITY
   #failures = 0
+  /** Of the failures, those for want of an answer. */
+  #timeOuts = 0
   #retriesNow = false
   #wake: (() => void) | null = null
   #isRunning = false
@@ -238,14 +243,11 @@ export class ReplicaFetcher {
 
   /** False: back off. */
   async #exchange(request: RequestDraft<typeof fetch>): Promise<boolean> {
-    const { config, openLink } = this.#o
-    this.#link ??= openLink()
+    this.#link ??= this.#o.openLink()
     const link = this.#link
-    const maxWaitMs = request.maxWaitMs ?? 0
-    const limitMs = Math.min(maxWaitMs + PATIENCE_MS, config.get('replica.socket.timeout.ms'))
-    this.#isWaitingAtLeader = maxWaitMs > SHORT_WAIT_MS
+    this.#isWaitingAtLeader = (request.maxWaitMs ?? 0) > SHORT_WAIT_MS
     try {
-      const response = await link.send(fetch, FETCH_VERSION, request, limitMs)
+      const response = await link.send(fetch, FETCH_VERSION, request, this.#limitMs())
       return this.#isStopped || this.#take(response)
     } catch (error) {
       this.#session.lost()
@@ -257,8 +259,16 @@ export class ReplicaFetcher {
     }
   }
 
+  /** A fetch and what is asked behind it on the same connection have the same time: one too late ends both. */
+  #limitMs(): number {
+    const { config } = this.#o
+    const patienceMs = PATIENCE_MS * 2 ** Math.min(DOUBLED_AT_MOST, this.#timeOuts)
+    return Math.min(config.get('replica.fetch.wait.max.ms') + patienceMs, config.get('replica.socket.timeout.ms'))
+  }
+
   #failed(error: unknown): false {
     const { leaderId } = this
+    if (isFailure(error, 'ERR_TIMEOUT')) this.#timeOuts++
     if (this.#failures === 0) this.#o.log.warn({ err: error, leaderId }, 'replica-fetch-failing')
     this.#failures++
     return false
@@ -272,7 +282,7 @@ export class ReplicaFetcher {
       return this.#failures === 1
     }
     if (this.#failures > 0) this.#o.log.info({ leaderId: this.leaderId }, 'replica-fetch-recovered')
-    this.#failures = 0
+    this.#failures = this.#timeOuts = 0
     this.#session.answered(sessionId)
     this.#round.clear()
     for (const { topicId, partitions } of responses) {
@@ -315,7 +325,7 @@ export class ReplicaFetcher {
         isolationLevel: 0,
         topics: [{ name, partitions: [{ partitionIndex, currentLeaderEpoch: entry.following.leaderEpoch, timestamp }] }]
       },
-      PATIENCE_MS
+      this.#limitMs()
     )
     const found = topics[0]?.partitions[0]
     return found?.errorCode === ErrorCode.NONE && found.offset >= 0 ? found.offset : null

@@ -2,6 +2,7 @@ import { test } from 'tap'
 import { previousBrokerEpoch } from '../../broker/broker-epoch.ts'
 import { onDeleteRecords } from '../../broker/handlers/delete-records.ts'
 import { onFetch } from '../../broker/handlers/fetch.ts'
+import { MoldauError } from '../../protocol/failure.ts'
 import type { ResponseOf } from '../../protocol/schema.ts'
 import { batchOf, type Node } from './replication-fixture.ts'
 import { clusterOf, isOne } from './replication-story.ts'
@@ -47,6 +48,26 @@ interface FetchSent {
   readonly sessionEpoch: number
   readonly topics: readonly { readonly partitions: readonly { readonly partition: number }[] }[]
 }
+
+test('an answer that takes too long for its size gets more time', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two] = cluster.nodes as [Node, Node]
+  const { onWire } = cluster
+  const limits = (): number[] => cluster.requests.filter(each => each.from === 2).map(each => each.limitMs)
+  await cluster.until(() => limits().length > 2)
+  const [usual] = limits() as [number]
+  cluster.onWire = (api, reply) => {
+    if ((limits().at(-1) as number) < 2 * usual) throw new MoldauError('ERR_TIMEOUT', 'ten megabytes a minute')
+    return onWire(api, reply)
+  }
+  void one.produce('large')
+  await cluster.until(() => two.partition().logEndOffset === 1, 'it is asked for again and again')
+  t.ok(Math.max(...limits()) <= 15_000, 'a leader that is gone is given up all the same')
+  cluster.requests.length = 0
+  cluster.onWire = onWire
+  await cluster.until(() => limits().length > 2)
+  t.equal(limits().at(-1), usual)
+})
 
 test('a batch that the network has spoilt is fetched again, not kept', async t => {
   const cluster = await clusterOf(t)

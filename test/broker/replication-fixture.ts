@@ -224,11 +224,16 @@ export class Link implements ReplicaLink {
     this.#to = to
   }
 
-  async send<A extends Api>(api: A, version: number, request: RequestDraft<A>): Promise<ResponseOf<A>> {
+  async send<A extends Api>(
+    api: A,
+    version: number,
+    request: RequestDraft<A>,
+    limitMs = Number.POSITIVE_INFINITY
+  ): Promise<ResponseOf<A>> {
     const { cluster, id } = this.#from
     const { signal } = this.#gone
     if (this.#isClosed) throw new MoldauError('ERR_CLOSED', 'closed')
-    cluster.requests.push({ from: id, to: this.#to, api: api.name, request })
+    cluster.requests.push({ from: id, to: this.#to, api: api.name, request, limitMs })
     const isCut = () => cluster.cuts.has(`${id}>${this.#to}`) || !cluster.node(this.#to).isUp
     const answer = this.#busy.then(async () => {
       await turn()
@@ -268,7 +273,7 @@ export class Cluster {
   /** `from>to`: refused. */
   readonly cuts = new Set<string>()
   /** What followers have sent. */
-  readonly requests: { from: number; to: number; api: string; request: object }[] = []
+  readonly requests: { from: number; to: number; api: string; request: object; limitMs: number }[] = []
   /** May change an answer on its way. */
   onWire: <A extends Api>(api: A, reply: ResponseOf<A>) => ResponseOf<A> = (_api, reply) => reply
   /** May throw: then the controller never heard of it. */
