@@ -2,12 +2,14 @@
 // minority, over a stop in order, and over the death of all; and a directory that is somebody else's is refused.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { type Test, test } from 'tap'
+import { format } from '../../broker/format.ts'
 import { type LocalCluster, until } from '../../clients/dev/cluster.ts'
 import { layOutAnywhere } from '../../clients/dev/layout.ts'
 import { kafkaOf, leaderOf, local, over } from './local.ts'
 
 const TOPIC = 'orders'
 const PARTITIONS = 6
+const CLUSTER_ID = '5L6g3nShT-eMCtK--X86sw'
 /** Sessions of six seconds are waited for. */
 const LONG = { timeout: 180_000 }
 
@@ -257,4 +259,20 @@ test("three files of Kafka's, three empty directories, and a directory that is n
   const two = [1, 2].map(nodeId => stranger.cluster.process(nodeId).start())
   await t.rejects(stranger.cluster.process(3).start(), { message: /belongs to cluster AnotherClusterAltogeth/ })
   await t.resolves(Promise.all(two), 'the others do without it')
+})
+
+test("formatted in Kafka's way, all start at once as the cluster that they were formatted for", LONG, async t => {
+  const directory = t.testdir()
+  const port = (await layOutAnywhere({ directory: `${directory}/probe`, brokers: 3 }))[0]?.port ?? 0
+  const { cluster } = asKafkaWrites(t, directory, port)
+  for (const { file } of cluster.layout) {
+    const text = readFileSync(file, 'utf8')
+    await format({ file: { path: file, text }, clusterId: CLUSTER_ID, ignoreFormatted: false, standalone: false })
+  }
+  await cluster.start()
+  const admin = kafkaOf(cluster).admin()
+  await admin.connect()
+  t.equal((await admin.describeCluster()).clusterId, CLUSTER_ID)
+  await admin.disconnect()
+  await cluster.stop()
 })
