@@ -344,8 +344,15 @@ export class Channel implements ControllerChannel {
   }
 }
 
+interface Codes {
+  readonly errorCode?: number
+  readonly topics?: readonly Codes[]
+}
+
+/** CreateTopics has no room to say so but beside each topic. */
 function isNotController(answer: unknown): boolean {
-  return (answer as { readonly errorCode?: number }).errorCode === ErrorCode.NOT_CONTROLLER
+  const { errorCode, topics = [] } = answer as Codes
+  return [errorCode, ...topics.map(each => each.errorCode)].includes(ErrorCode.NOT_CONTROLLER)
 }
 
 /** Two clients may have asked at the same time. */

@@ -54,6 +54,24 @@ test('a disk that fails: all that the node leads is given away before its proces
   }
 })
 
+test('a topic that clients ask for while the controller goes is made, or is not there yet', async t => {
+  const world = new World({ seed: 8, brokers: 3 })
+  await world.start()
+  const controller = world.nodes.find(({ broker }) => broker!.services.controller.isActive)!
+  const [other] = world.nodes.filter(node => node !== controller)
+  const { channel } = other!.broker!.services
+  const stopped = controller.stop()
+  const asked: Promise<ReadonlyMap<string, number>>[] = []
+  for (let i = 0; i < 100; i++) {
+    asked.push(channel.autoCreate([`topic-${i}`]))
+    await world.run(1)
+  }
+  const codes = (await world.until(Promise.all(asked), 5000)).flatMap(made => [...made.values()])
+  t.strictSame([...new Set(codes)], [0])
+  await world.until(stopped, 5000)
+  world.end()
+})
+
 test('silence: nothing is lost, and it goes on once sessions have ended', async t => {
   for (let seed = 1; seed <= 3; seed++) {
     const story = await tellOfCluster({ seed, rounds: 3, faults: SILENT })
