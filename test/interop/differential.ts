@@ -63,6 +63,10 @@ const ON_PURPOSE: [path: RegExp, why: string][] = [
   [/^neither: Metadata v1[23]/, 'Apache Kafka answers UNKNOWN_SERVER_ERROR: nobody has thought of it'],
   [/^unknown operation: IncrementalAlterConfigs .*errorCode/, 'INVALID_REQUEST says more than UNKNOWN_SERVER_ERROR'],
   [/^broker (controller\.listener\.names|process\.roles) \.synonyms/, 'both have a default here'],
+  [
+    /^broker broker\.(heartbeat\.interval|session\.timeout)\.ms /,
+    'an idle heartbeat costs little here, and news travel with them'
+  ],
   [/^broker listener\.security\.protocol\.map \.readOnly/, 'listeners are opened at the start']
 ]
 
