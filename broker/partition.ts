@@ -163,6 +163,7 @@ export class Partition {
       if (!this.#removed.isEmpty) this.#removed.release(this.lowWatermark)
       return
     }
+    const goesOn = this.#leader !== null
     this.#endRole(role.leaderEpoch, this.#o.nodeId)
     this.log.epochs.assign(role.leaderEpoch, this.log.logEndOffset)
     this.#leader = lead({
@@ -175,7 +176,9 @@ export class Partition {
       highWatermark: this.#highWatermark,
       nowMs
     })
-    this.#fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    // Who led before has everything that it took still, and owes the acks: nobody is to send it again.
+    if (goesOn) this.#wakeAll()
+    else this.#fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     this.#step({ kind: 'synced', syncedEndOffset: this.log.syncedEndOffset })
   }
 
@@ -291,8 +294,7 @@ export class Partition {
     }
     this.log.advanceLogStartOffset(offset)
     this.#step({ kind: 'start-offset', logStartOffset: this.log.logStartOffset })
-    wakeAll(this.#readers)
-    wakeAll(this.#followers)
+    this.#wakeAll()
   }
 
   /** The log failed (rule 1: it stays offline until a new epoch): nothing that waits here will be answered well. */
@@ -369,6 +371,10 @@ export class Partition {
     this.#committed.fail(errorCode)
     this.#written.fail(errorCode)
     this.#removed.fail(errorCode)
+    this.#wakeAll()
+  }
+
+  #wakeAll(): void {
     wakeAll(this.#readers)
     wakeAll(this.#followers)
   }

@@ -166,6 +166,28 @@ test('whoever waits for an ack hears at once that another broker leads, and whic
   two.held.release()
 })
 
+test('who goes on leading in a new epoch owes the acks of the last one', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two] = cluster.nodes as [Node, Node]
+  two.held.path = '/a-0/'
+  let reply: object | null = null
+  void one.produce('1').then(got => {
+    reply = got
+  })
+  await cluster.until(() => two.partition().logEndOffset === 1)
+  const { topicId } = one.partition()
+  // As when a move of replicas ends.
+  const again = { topicId, partitionId: 0, leader: 1 }
+  cluster.decide({ records: [recordAt(cluster.on.image.metadataVersion, 'PartitionChangeRecord', again)], reply: null })
+  await cluster.settled()
+  await cluster.pass(100)
+  t.equal(reply, null, 'not sent again: the log has it already')
+  t.equal(one.partition().highWatermark, 0)
+  two.held.release()
+  await cluster.until(() => reply !== null)
+  t.match(reply, { errorCode: 0, baseOffset: 0 })
+})
+
 test('followers leave the in-sync set when they lag, and come back; below min ISR nothing is taken', async t => {
   const cluster = await clusterOf(t, { min: 2, set: ['replica.lag.time.max.ms=1000'] })
   const [one, two, three] = cluster.nodes as [Node, Node, Node]
