@@ -145,8 +145,9 @@ function partitionsOf(
 }
 
 function placedPartitions(image: MetadataImage, count: number, factor: number, rules: Rules): Outcome | Partition[] {
+  // Who is about to stop gets none; who has stopped may come back, as one that died may (BrokerHeartbeatManager.java).
   const placed = placeReplicas(
-    [...image.brokers.values()].filter(one => !one.inControlledShutdown),
+    [...image.brokers.values()].filter(one => one.fenced || !one.inControlledShutdown),
     count,
     factor,
     rules.random

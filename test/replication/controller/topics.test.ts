@@ -107,6 +107,21 @@ test('nobody is there to lead', async t => {
   ])
 })
 
+test('while a broker is stopped in order, topics are made with as many replicas as ever', async t => {
+  const on = cluster([1, 2, 3])
+  const assignments = [{ partitionIndex: 0, brokerIds: [3, 1] }]
+  create(on, [topic('before', { assignments, numPartitions: -1, replicationFactor: -1 })])
+  heartbeat(on, 3, { wantShutDown: true })
+  shows(t, on.image.brokers.get(3), { inControlledShutdown: true, fenced: false })
+  t.strictSame(create(on, [topic('meanwhile', { replicationFactor: 3 })]), ['INVALID_REPLICATION_FACTOR'])
+  t.match(heartbeat(on, 3, { wantShutDown: true, shutdownOffset: 0 }), { isFenced: true })
+  t.strictSame(create(on, [topic('after', { replicationFactor: 3 })]), ['NONE'])
+  const [made] = on.image.topicsByName.get('after')?.partitions ?? []
+  t.strictSame([...(made?.replicas ?? [])].sort(), [1, 2, 3])
+  t.strictSame([...(made?.isr ?? [])].sort(), [1, 2])
+  t.ok((made?.leader ?? -1) > 0)
+})
+
 test('names', async t => {
   for (const good of ['a', 'A.b_c-9', '_', 'x'.repeat(249), '...']) t.equal(topicNameFault(good), null, good)
   for (const bad of ['', '.', '..', 'a b', 'ü', 'a/b', 'x'.repeat(250), 'a\n'])
