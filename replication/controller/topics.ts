@@ -145,13 +145,10 @@ function partitionsOf(
 }
 
 function placedPartitions(image: MetadataImage, count: number, factor: number, rules: Rules): Outcome | Partition[] {
-  // Who is about to stop gets none; who has stopped may come back, as one that died may (BrokerHeartbeatManager.java).
-  const placed = placeReplicas(
-    [...image.brokers.values()].filter(one => one.fenced || !one.inControlledShutdown),
-    count,
-    factor,
-    rules.random
-  )
+  // Who stops may come back, as one that died may: Kafka counts it out until it has stopped, so that a client that needs
+  // a new topic while nodes are restarted in turn is refused for good.
+  const brokers = [...image.brokers.values()].map(one => ({ ...one, fenced: !isActive(one) }))
+  const placed = placeReplicas(brokers, count, factor, rules.random)
   if (typeof placed === 'string') {
     const message = `Unable to replicate the partition ${factor} time(s): ${placed}`
     return refused(ErrorCode.INVALID_REPLICATION_FACTOR, message)
