@@ -48,11 +48,18 @@ export class Suspects {
     return await this.#write()
   }
 
-  /** The partition was copied and its copy synced. */
+  /** The partition was copied and its copy synced. Durable: a mark that came back with a power failure would make a whole
+   *  log suspect, and its broker's copies count for nothing. */
   async clear(name: string): Promise<void> {
     if (!this.#byName.delete(name)) return
     if (this.#byName.size > 0) await this.#write()
-    else await Promise.all(this.#marks.map(mark => this.#files.unlink(mark).catch(() => {})))
+    else await Promise.all(this.#marks.map(mark => this.#remove(mark).catch(() => {})))
+  }
+
+  async #remove(mark: string): Promise<void> {
+    if ((await this.#files.stat(mark)) === null) return
+    await this.#files.unlink(mark)
+    await this.#files.syncDirectory(path.dirname(mark))
   }
 
   async #write(): Promise<boolean> {

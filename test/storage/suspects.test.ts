@@ -1,0 +1,37 @@
+// Goal: the mark of a failed sync outlives every crash until the copy is durable, and none after that.
+import { test } from 'tap'
+import { MemoryFiles } from '../../storage/files-memory.ts'
+import { Suspects } from '../../storage/suspects.ts'
+
+const PLACES = ['/data', '/elsewhere']
+const DIRECTORY_ID = 'AAAAAAAAAAAAAAAAAAAAAw'
+const SUSPECT = { topic: 'orders', partition: 0, durableEndOffset: 7, reason: 'EIO' }
+const dice = { below: () => 0 }
+
+async function disk(): Promise<MemoryFiles> {
+  const files = new MemoryFiles()
+  for (const place of PLACES) await files.mkdir(place)
+  await files.syncDirectory('/')
+  return files
+}
+
+test('a mark is there after a power failure, and gone for good when it was cleared', async t => {
+  const files = await disk()
+  const suspects = new Suspects(files, PLACES, DIRECTORY_ID)
+  t.ok(await suspects.mark(SUSPECT))
+  const marked = files.crash(dice, 'drop')
+  const found = await Suspects.load(marked, PLACES, DIRECTORY_ID)
+  t.match(found.all, [SUSPECT])
+  await found.clear('orders-0')
+  t.same((await Suspects.load(marked, PLACES, DIRECTORY_ID)).all, [])
+  const cleared = marked.crash(dice, 'drop')
+  t.same((await Suspects.load(cleared, PLACES, DIRECTORY_ID)).all, [], 'it does not come back')
+})
+
+test('a place that cannot be written does not keep the mark from the others', async t => {
+  const files = await disk()
+  files.inject({ operation: 'open', path: '/data/', code: 'EIO' })
+  const suspects = new Suspects(files, PLACES, DIRECTORY_ID)
+  t.ok(await suspects.mark(SUSPECT))
+  t.match((await Suspects.load(files.crash(dice, 'drop'), PLACES, DIRECTORY_ID)).all, [SUSPECT])
+})
