@@ -253,17 +253,6 @@ test('a majority of synced ends is the high watermark, from the own epoch on, an
   t.strictSame(four.fetched(3, 7), [advance(7)])
 })
 
-test('observers: no more are remembered than there can be, and none for ever', t => {
-  const node = leading(10)
-  const known = () => (node.quorum.role.kind === 'leader' ? node.quorum.role.replicas.size : 0)
-  for (let id = 100; id < 5000; id++) node.fetched(id, 0)
-  t.equal(known(), 2 + 1001, 'this leads a quorum of three, and anybody may say any number')
-  node.nowMs += 300_001
-  node.fetched(9, 0)
-  t.equal(known(), 3, 'both voters, and the one that was there lately')
-  t.end()
-})
-
 test('a leader without a majority that fetches resigns after 1.5 fetch time-outs, and asks the best to follow', async t => {
   const node = leading(10)
   const since = node.nowMs
