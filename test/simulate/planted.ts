@@ -40,11 +40,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'vote twice in an epoch',
-    changes: one(
-      'replication/quorum/election.js',
-      'if (quorum.votedId !== -1)\n        return quorum.votedId === input.candidateId;',
-      ''
-    )
+    changes: one('replication/quorum/election.js', 'return quorum.votedId === input.candidateId', 'return true')
   },
   {
     name: 'serve above the high watermark',
@@ -153,7 +149,8 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'keep a group commit after a rollback',
-    changes: one('broker/groups/state.js', 'rollback(upto) {', 'rollback(upto) {\n        return;')
+    changes: one('broker/groups/state.js', 'rollback(upto) {', 'rollback(upto) {\n        return;'),
+    kinds: ['cut', 'isolate', 'slow-link', 'slow-disk', 'pause']
   },
   {
     name: 'a new voter with an empty disk votes',
