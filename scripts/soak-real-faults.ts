@@ -106,7 +106,8 @@ export class Faults {
         return this.#prepareCut(kind)
       case 'restart-all': {
         const ids = this.#o.cluster.layout.map(each => each.nodeId)
-        if (ids.some(id => this.#busy.has(`node ${id}`))) return null
+        // Whoever is struck just now is waited for: all at the same moment is rare enough.
+        while (ids.some(id => this.#busy.has(`node ${id}`))) await pause(100)
         const ms = random.between(100, 2000)
         const isKill = random.below(2) === 0
         const run = () => (isKill ? this.#kill(ids, ms) : this.#stopAll(ids, ms))

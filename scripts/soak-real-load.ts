@@ -14,6 +14,7 @@ import { buildBatch } from '../protocol/records/builder.ts'
 export const TOPIC = 'soak'
 export const GROUP = 'soak-group'
 const TIMEOUT_MS = 8000
+const NOTABLE_SILENCE_MS = 15_000
 const PATIENCE_MS = 10_000
 /** Record ids: the producer above, its own count below. */
 const PER_PRODUCER = 2 ** 40
@@ -46,6 +47,8 @@ export class Notes {
   consumedRecords = 0
   lastAckMs = performance.now()
   longestSilenceMs = 0
+  /** Nobody was acknowledged anything for so long. */
+  onSilence: (ms: number) => void = () => {}
 
   constructor(partitions: number) {
     this.acked = Array.from({ length: partitions }, () => [])
@@ -57,7 +60,9 @@ export class Notes {
     this.ackedRecords += acked.count
     this.ackedBatches++
     const now = performance.now()
-    this.longestSilenceMs = Math.max(this.longestSilenceMs, now - this.lastAckMs)
+    const silenceMs = now - this.lastAckMs
+    this.longestSilenceMs = Math.max(this.longestSilenceMs, silenceMs)
+    if (silenceMs > NOTABLE_SILENCE_MS) this.onSilence(silenceMs)
     this.lastAckMs = now
   }
 

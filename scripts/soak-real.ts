@@ -128,6 +128,8 @@ async function setUp(directory: string, seed: string): Promise<Stage> {
 }
 
 async function play({ cluster, layout, faults, notes, seed, unexpected }: Stage, count: number): Promise<string[]> {
+  notes.onSilence = ms =>
+    say(`      nothing was acknowledged for ${Math.round(ms)} ms until ${new Date().toISOString()}`)
   await cluster.start()
   await createTopic(layout[0] as NodeLayout)
   const random = new Dice(`load ${seed}`)
