@@ -1,3 +1,4 @@
+// How followers fetch: slow, spoilt and damaged files, sessions, retention at the leader, new reigns.
 import { test } from 'tap'
 import { previousBrokerEpoch } from '../../broker/broker-epoch.ts'
 import { onDeleteRecords } from '../../broker/handlers/delete-records.ts'

@@ -8,10 +8,8 @@ import { ErrorCode } from '../../protocol/errors.ts'
 import { MoldauError } from '../../protocol/failure.ts'
 import { lastOffset, sizeInBytes } from '../../protocol/records/batch.ts'
 import type { ResponseOf } from '../../protocol/schema.ts'
-import { decideAlterPartitionReassignments } from '../../replication/controller/reassignments.ts'
 import { recordAt } from '../../replication/metadata/records.ts'
-import { chance, register } from '../replication/controller/cluster.ts'
-import { Cluster, type Node } from './replication-fixture.ts'
+import type { Node } from './replication-fixture.ts'
 import { clusterOf, isOne } from './replication-story.ts'
 
 test('what is acked is synced on every broker of the in-sync set', async t => {
@@ -292,86 +290,6 @@ test('a new leader does not say where the log ends before its start is committed
   cluster.cuts.clear()
   await cluster.until(() => two.partition().highWatermark === 1)
   t.match(await latest(-1), { errorCode: 0, offset: 1 })
-})
-
-test('replicas are made and removed as the metadata says', async t => {
-  const cluster = await Cluster.start([1, 2, 3])
-  t.teardown(() => cluster.stop())
-  await cluster.create('a', [[1, 2]])
-  const [one, two, three] = cluster.nodes as [Node, Node, Node]
-  await one.produce('1')
-  const topics = [{ name: 'a', partitions: [{ partitionIndex: 0, replicas: [1, 3] }] }]
-  const { image, rules } = cluster.on
-  cluster.decide(
-    decideAlterPartitionReassignments(image, { topics, allowReplicationFactorChange: true } as never, rules)
-  )
-  await cluster.until(() => cluster.registered().replicas.length === 2, 'the new one joins, the old one goes')
-  t.strictSame([...cluster.registered().isr].sort(), [1, 3])
-  await cluster.settled()
-  t.equal(two.partitions.get(one.partition().topicId, 0), undefined)
-  t.equal((await two.disk.readdir('/data')).filter(name => name === 'a-0').length, 0)
-  await isOne(t, [one, three], 'the same bytes')
-  t.match(await one.produce('2'), { errorCode: 0, baseOffset: 1 })
-})
-
-test('a broker leads nothing of an earlier life', async t => {
-  const cluster = await clusterOf(t)
-  const [one, two] = cluster.nodes as [Node, Node]
-  await one.produce('1')
-  await one.crash()
-  // The controller knows nothing of it yet: the metadata still names it.
-  await one.open()
-  t.equal(cluster.registered().leader, 1)
-  t.notOk(one.partition().isLeader)
-  t.notOk(one.partition().isFollower)
-  one.brokerEpoch = cluster.on.endOffset
-  one.partitions.allowLeading()
-  await one.partitions.settled()
-  t.notOk(one.partition().isLeader, 'not before the metadata holds its registration')
-  await one.crash()
-  await cluster.restart(1)
-  t.notOk(one.partition().isLeader)
-  t.equal(cluster.registered().leader, 2)
-  await cluster.until(() => cluster.registered().isr.length === 3)
-  t.match(await two.produce('2'), { errorCode: 0, baseOffset: 1 })
-})
-
-test('nor when a snapshot brings its registration while older news wait', async t => {
-  const cluster = await clusterOf(t)
-  const [one] = cluster.nodes as [Node]
-  await one.produce('1')
-  await one.crash()
-  await one.open()
-  const epoch = cluster.registered().leaderEpoch
-  const reigns: number[] = []
-  const partition = one.partition()
-  partition.becomeLeader = role => void reigns.push(role.leaderEpoch)
-  one.isDeaf = true
-  await cluster.create('b', [[1, 2, 3]])
-  one.isDeaf = false
-  one.hear()
-  one.isDeaf = true
-  register(cluster.on, 1, { incarnationId: chance(99).uuid() })
-  one.metadata.replace(cluster.on.image.copy(), cluster.on.endOffset)
-  one.brokerEpoch = cluster.on.image.brokers.get(1)?.brokerEpoch ?? -1
-  one.partitions.allowLeading()
-  await one.partitions.settled()
-  t.notOk(reigns.includes(epoch), 'in no epoch of the earlier life, not for a moment')
-  t.ok(partition.isFollower)
-})
-
-test('settings that change while a log is opened count for it', async t => {
-  const cluster = await Cluster.start([1, 2, 3])
-  t.teardown(() => cluster.stop())
-  const { catalog } = cluster.node(2)
-  const open = catalog.getOrCreate.bind(catalog)
-  catalog.getOrCreate = (...log) => {
-    const setting = { resourceType: 2, resourceName: 'a', name: 'min.insync.replicas', value: '3' }
-    cluster.decide({ records: [recordAt(cluster.on.image.metadataVersion, 'ConfigRecord', setting)], reply: null })
-    return open(...log)
-  }
-  await cluster.create('a', [[1, 2, 3]])
-  for (const node of cluster.nodes) t.equal(node.partition().log.config.minInsyncReplicas, 3)
 })
 
 test('a random run', async t => {

@@ -44,7 +44,7 @@ export function kafkaOf(cluster: LocalCluster, clientId = 'test'): Kafka {
     logLevel: logLevel.NOTHING,
     connectionTimeout: 1000,
     // What was asked of a process that stands still is asked of another one.
-    requestTimeout: 10_000,
+    requestTimeout: 5_000,
     retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 60 }
   })
 }

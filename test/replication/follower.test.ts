@@ -1,3 +1,4 @@
+// The follower of one partition, case by case. Beside its leader and others: replicas.test.ts.
 import { test } from 'tap'
 import { ErrorCode } from '../../protocol/errors.ts'
 import {

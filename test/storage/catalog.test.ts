@@ -51,20 +51,6 @@ test('a clean stop: ends, starts and high watermarks come back, and nothing is w
   t.same(life.offline, [])
 })
 
-test('a cut, and appends back to the very end of before: that end is recorded, not the cut', async t => {
-  const life = new Life(t)
-  let catalog = await life.begin()
-  const log = await catalog.getOrCreate(orders(0), topicId(1), config)
-  for (let offset = 0; offset < 6; offset++) await append(log)
-  t.equal(await log.truncateTo(4), 4)
-  for (let offset = 4; offset < 6; offset++) await append(log)
-  await catalog.close({ brokerEpoch: 1 })
-  t.match(read(life, 'recovery-point-offset-checkpoint'), /orders 0 6/)
-  catalog = await life.begin()
-  t.match(await catalog.getOrCreate(orders(0), topicId(1), config), { logEndOffset: 6, wasWalked: false })
-  await catalog.close({ brokerEpoch: 1 })
-})
-
 test('a kill: what was synced is there; what is recorded is never ahead', async t => {
   const life = new Life(t)
   let catalog = await life.begin()
@@ -270,60 +256,6 @@ test('a failed sync is marked elsewhere too, and the next start copies what it l
   catalog = await life.begin()
   t.equal(catalog.hadSuspects, false)
   t.not(catalog.cleanShutdown, null)
-  await catalog.close({ brokerEpoch: 1 })
-})
-
-test('a truncation lowers what is recorded before it begins', async t => {
-  const life = new Life(t)
-  let catalog = await life.begin()
-  const log = await catalog.getOrCreate(orders(0), topicId(1), config)
-  for (let count = 0; count < 6; count++) await append(log)
-  catalog.recordHighWatermark(orders(0), 6)
-  life.clock.advance(30_000)
-  await until(() => existsSync(join(life.directory, 'recovery-point-offset-checkpoint')))
-  await settle(life)
-  t.match(read(life, 'moldau-synced-end-checkpoint'), 'orders 0 6')
-  let seen = ''
-  life.files.fault = (operation, path) => {
-    if (operation === 'ftruncate' && path.endsWith('.log') && seen === '') {
-      seen = read(life, 'moldau-synced-end-checkpoint') + read(life, 'recovery-point-offset-checkpoint')
-    }
-    return null
-  }
-  t.equal(await log.truncateTo(4), 4)
-  t.match(seen, /orders 0 4 .*\n0\n1\norders 0 4\n/s)
-  await append(log)
-  catalog.recordHighWatermark(orders(0), 5)
-  life.clock.advance(60_000)
-  await until(() => read(life, 'moldau-synced-end-checkpoint').includes('orders 0 5'))
-  await life.kill(catalog)
-  catalog = await life.begin()
-  t.equal((await catalog.getOrCreate(orders(0), topicId(1), config)).logEndOffset, 5)
-  await catalog.close({ brokerEpoch: 1 })
-})
-
-test('a cut below the log start and the high watermark lowers what is recorded of them too', async t => {
-  const life = new Life(t)
-  let catalog = await life.begin()
-  const log = await catalog.getOrCreate(orders(0), topicId(1), config)
-  for (let count = 0; count < 6; count++) await append(log)
-  log.advanceLogStartOffset(5)
-  catalog.recordHighWatermark(orders(0), 6)
-  life.clock.advance(30_000)
-  life.clock.advance(60_000)
-  const recorded = (name: string) => read(life, `${name}-checkpoint`)
-  await until(() => existsSync(join(life.directory, 'log-start-offset-checkpoint')))
-  await until(() => recorded('log-start-offset').includes('orders 0 5'))
-  await settle(life)
-  t.equal(await log.truncateTo(2), 2, 'an unclean election: the leader has nothing more')
-  t.equal(catalog.highWatermarkOf(orders(0)), 2, 'retention and compaction go by it')
-  await append(log)
-  await append(log)
-  await life.kill(catalog)
-  catalog = await life.begin()
-  const { logStartOffset, logEndOffset } = await catalog.getOrCreate(orders(0), topicId(1), config)
-  t.same({ logStartOffset, logEndOffset }, { logStartOffset: 2, logEndOffset: 4 }, 'what was acked since then is there')
-  t.ok(catalog.highWatermarkOf(orders(0)) <= 2)
   await catalog.close({ brokerEpoch: 1 })
 })
 
