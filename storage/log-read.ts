@@ -9,6 +9,7 @@ import type { OpenFiles } from './open-files.ts'
 import type { ReadOptions, ReadResult } from './read-result.ts'
 import type { Segment } from './segment.ts'
 import type { Segments } from './segments.ts'
+import { bearsOut, entryBefore } from './trusted-position.ts'
 
 /** No single read takes more, whatever the client asks for. */
 const READ_BYTES_MAX = 8 * 1024 * 1024
@@ -49,12 +50,20 @@ async function readSegment(
   const fd = disk.openFiles.pin(segment.file)
   try {
     segment.loadIndexes()
-    let position = segment.offsetIndex.positionBefore(from)
+    let entry = entryBefore(segment, from)
+    let position = entry?.position ?? 0
     const wanted = Math.min(o.maxBytes, READ_BYTES_MAX) + disk.indexIntervalBytes
     let size = wanted
     while (position < segment.writtenBytes) {
       const buffer = Buffer.allocUnsafeSlow(Math.min(size, segment.writtenBytes - position))
       const bytes = buffer.subarray(0, await disk.files.read(fd, buffer, position))
+      if (entry !== null && !bearsOut(bytes, segment, entry)) {
+        segment.offsetIndex.distrust(entry)
+        entry = entryBefore(segment, from)
+        position = entry?.position ?? 0
+        continue
+      }
+      entry = null
       const found = pick(bytes, from, o)
       if (found.kind === 'batches') return found.result
       if (found.kind === 'end') {

@@ -6,6 +6,7 @@ import type { LeaderEpoch, Offset, TimestampMs } from '../protocol/types.ts'
 import type { ReadFrom } from './log-read.ts'
 import { positionsIn, slicesOf } from './scan.ts'
 import type { Segment } from './segment.ts'
+import { trustedPosition } from './trusted-position.ts'
 
 export interface TimestampOffset {
   readonly timestamp: TimestampMs
@@ -53,7 +54,7 @@ async function findInSegment(
   try {
     segment.loadIndexes()
     const start = Math.max(segment.timeIndex.offsetBefore(timestamp), from)
-    const position = segment.offsetIndex.positionBefore(start)
+    const position = await trustedPosition(disk.files, fd, segment, start)
     for await (const { buffer } of slicesOf(disk.files, fd, position, segment.writtenBytes, SEARCH_SLICE_BYTES)) {
       for (const at of positionsIn(buffer)) {
         if (lastOffset(buffer, at) < start || maxTimestamp(buffer, at) < timestamp) continue
@@ -82,11 +83,12 @@ export async function locate(
   segment: Segment,
   offset: Offset
 ): Promise<{ position: number; newest: { timestamp: TimestampMs; last: Offset }; endOffset: Offset }> {
-  let position = segment.offsetIndex.positionBefore(offset - 1)
   const newest = { timestamp: -1, last: segment.baseOffset }
   let endOffset = segment.baseOffset
   const fd = disk.openFiles.pin(segment.file)
+  let position = 0
   try {
+    position = await trustedPosition(disk.files, fd, segment, offset - 1)
     for await (const slice of slicesOf(disk.files, fd, position, segment.writtenBytes)) {
       for (const at of positionsIn(slice.buffer)) {
         const last = lastOffset(slice.buffer, at)

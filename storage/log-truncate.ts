@@ -10,6 +10,7 @@ import { locate } from './log-times.ts'
 import { positionsIn, slicesOf } from './scan.ts'
 import { Segment } from './segment.ts'
 import { deleteSegmentFiles } from './segment-files.ts'
+import { trustedPosition } from './trusted-position.ts'
 
 /** Where a log is to be cut: everything behind `position` of the segment at `index`, and all segments after it. */
 export interface Cut {
@@ -86,7 +87,7 @@ export async function rebuildProducers(log: Log, end: Offset): Promise<void> {
     const fd = openFiles.pin(segment.file)
     try {
       segment.loadIndexes()
-      const position = segment.offsetIndex.positionBefore(from)
+      const position = await trustedPosition(files, fd, segment, from)
       for await (const { buffer } of slicesOf(files, fd, position, segment.writtenBytes)) {
         for (const at of positionsIn(buffer)) {
           if (lastOffset(buffer, at) < from) continue

@@ -7,6 +7,14 @@ import type { Files } from './files.ts'
 import { IndexFile } from './index-file.ts'
 
 export const OFFSET_ENTRY_BYTES = 8
+
+export interface IndexedPosition {
+  readonly index: number
+  /** The last offset of the batch at the position. */
+  readonly offset: Offset
+  readonly position: number
+}
+
 const RELATIVE_MAX = 2 ** 31 - 1
 
 export class OffsetIndex extends IndexFile {
@@ -45,6 +53,20 @@ export class OffsetIndex extends IndexFile {
   positionBefore(offset: Offset): number {
     const index = this.#lastAtOrBelow(offset)
     return index < 0 ? 0 : this.bytes.readInt32BE(index * OFFSET_ENTRY_BYTES + 4)
+  }
+
+  /** The entry whose batch is at or before the one that holds `offset`; null when there is none. */
+  entryBefore(offset: Offset): IndexedPosition | null {
+    const index = this.#lastAtOrBelow(offset)
+    return index < 0 ? null : { index, ...this.entry(index) }
+  }
+
+  /** What the file holds there is not what the entry says: it goes, and those behind it. */
+  distrust({ index, offset, position }: IndexedPosition): void {
+    if (index >= this.count) return
+    const found = this.entry(index)
+    // The log may have been cut meanwhile, and have grown again.
+    if (found.offset === offset && found.position === position) this.cutTo(index)
   }
 
   /** Drops the entries at and beyond `offset`. */

@@ -99,3 +99,32 @@ test('a clean log whose last file is not what it was is walked after all', async
   await t.rejects(catalog.getOrCreate(orders(0), topicId(1), small), { code: 'ERR_LOG_CORRUPT' })
   await catalog.close({ brokerEpoch: 1 })
 })
+
+test('no bit of an offset index that flips hides a record', async t => {
+  const life = new Life(t)
+  const dense = { ...config, indexIntervalBytes: 1 }
+  let catalog = await life.begin()
+  const first = await catalog.getOrCreate(orders(0), topicId(1), dense)
+  for (let index = 0; index < 12; index++) await append(first, 2)
+  await first.roll(0)
+  await append(first)
+  await catalog.close({ brokerEpoch: 1 })
+  const file = join(first.directory, '00000000000000000000.index')
+  const whole = readFileSync(file)
+  t.ok(whole.length >= 80, `${whole.length} bytes`)
+  for (let bit = 0; bit < whole.length * 8; bit += 7) {
+    const bytes = Buffer.from(whole)
+    bytes.writeUInt8(bytes.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
+    writeFileSync(file, bytes)
+    catalog = await life.begin()
+    const log: Log = await catalog.getOrCreate(orders(0), topicId(1), dense)
+    const wrong: string[] = []
+    for (let offset = 0; offset < 24; offset++) {
+      const { records } = await log.read(offset, { ...all, maxBytes: 1, upto: 25 })
+      const base = Number(records[0]?.readBigInt64BE(0) ?? -1)
+      if (base !== offset - (offset % 2)) wrong.push(`bit ${bit}: at ${offset} is ${base}`)
+    }
+    t.same(wrong, [])
+    await catalog.close({ brokerEpoch: 1 })
+  }
+})
