@@ -47,6 +47,7 @@ export class Log {
   config: LogConfig
   /** A cut is under way: no append may come before its end. */
   isCutting = false
+  #cutting: Promise<void> = Promise.resolve()
   /** How many cuts have come to their end: until one has, what is recorded of this log stays below it. */
   cuts = 0
   /** Compaction puts a copy in the place of segments: a cut waits for that. */
@@ -94,7 +95,9 @@ export class Log {
         directory: () => this.#directory,
         flushMessages: () => this.config.flushMessages,
         flushMs: () => this.config.flushMs,
-        onPublished: end => this.#published(end),
+        onPublished: end => {
+          for (const listener of this.#listeners) listener(end)
+        },
         onAccepted: () => {
           for (const listener of this.#writeListeners) listener()
         },
@@ -223,13 +226,8 @@ export class Log {
     }
   }
 
-  /** Called after each write, when writtenEndOffset has moved. */
   onWritten(listener: () => void): void {
     this.#writeListeners.push(listener)
-  }
-
-  #published(end: Offset): void {
-    for (const listener of this.#listeners) listener(end)
   }
 
   #failed(error: MoldauError, operation: LogFailure['operation']): void {
@@ -237,7 +235,6 @@ export class Log {
     this.options.onFailure({ error, operation, durableEndOffset: this.writer.durableEnd })
   }
 
-  /** Writes and syncs everything appended; gives the end that is durable. */
   flush(): Promise<Offset> {
     return this.writer.flush()
   }
@@ -321,7 +318,13 @@ export class Log {
     await replaceAll(this, offset)
   }
 
-  async #truncating(cut: () => Promise<void>): Promise<void> {
+  #truncating(cut: () => Promise<void>): Promise<void> {
+    const done = this.#performCut(cut)
+    this.#cutting = done.catch(() => {})
+    return done
+  }
+
+  async #performCut(cut: () => Promise<void>): Promise<void> {
     this.isCutting = true
     try {
       await this.exchanging
@@ -364,14 +367,14 @@ export class Log {
     )
   }
 
-  /** Takes the log offline for good. */
   fail(error: unknown, operation: LogFailure['operation']): void {
     this.writer.fail(error, operation)
   }
 
-  /** Everything durable, as after `checkpoint`, and no file open. Afterwards the log refuses everything. */
+  /** Everything durable, as after `checkpoint`, and no file open; afterwards the log refuses everything. A cut that a
+   *  new leader has asked for comes to its end first. */
   async close(): Promise<Offset> {
-    assert(!this.isCutting)
+    await this.#cutting
     if (!this.isOffline) {
       this.#trim(this.segments.active)
       await this.checkpoint()
@@ -380,7 +383,6 @@ export class Log {
     return this.recoveryPoint
   }
 
-  /** Lets go of files and memory; nothing more is written. */
   async discard(): Promise<void> {
     await this.writer.stop(new MoldauError('ERR_CLOSED', 'the log is closed'))
     this.tail.clear()

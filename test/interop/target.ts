@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { end, freePorts, launch, run } from './process.ts'
+import { end, freePorts, isFree, launch, run } from './process.ts'
 import { type Node, until } from './suite.ts'
 
 export interface RunningBroker {
@@ -140,7 +140,7 @@ async function startKafka(
   count: number
 ): Promise<RunningBroker> {
   // The program takes one port, uses those behind it for more brokers, and the ones a hundred above for the controllers.
-  const [port = 0] = await freePorts(1)
+  const port = await freeRange(count)
   const sets = Object.entries(settings).flatMap(([key, value]) => ['-s', `${key}=${value}`])
   const outcome = await run(program, ['start', folder, '-n', String(count), '-p', String(port), ...sets], {
     env: { KAFKA_HEAP: '1g' },
@@ -153,7 +153,7 @@ async function startKafka(
   }
   return {
     bootstrap: ids.map((_, index) => `127.0.0.1:${port + index}`).join(','),
-    controllers: ids.map((_, index) => `127.0.0.1:${port + 100 + index}`).join(','),
+    controllers: ids.map((_, index) => `127.0.0.1:${port + CONTROLLER_STEP + index}`).join(','),
     dataDirectory: join(folder, 'data-1'),
     nodes: ids.map(id => ({
       dataDirectory: join(folder, `data-${id}`),
@@ -165,5 +165,16 @@ async function startKafka(
     kill: async () => {
       for (const id of ids) await call('kill', folder, id)
     }
+  }
+}
+
+const CONTROLLER_STEP = 100
+
+/** A port with so many free ones behind it, and as many at the controllers' distance. */
+async function freeRange(count: number): Promise<number> {
+  for (;;) {
+    const [port = 0] = await freePorts(1)
+    const others = Array.from({ length: count }, (_, index) => [port + index, port + CONTROLLER_STEP + index]).flat()
+    if ((await Promise.all(others.map(isFree))).every(Boolean)) return port
   }
 }

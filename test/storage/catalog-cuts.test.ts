@@ -74,3 +74,18 @@ test('a cut below the log start and the high watermark lowers what is recorded o
   t.ok(catalog.highWatermarkOf(orders(0)) <= 2)
   await catalog.close({ brokerEpoch: 1 })
 })
+
+test('a stop in the middle of a cut waits for its end', async t => {
+  const life = new Life(t)
+  let catalog = await life.begin()
+  const log = await catalog.getOrCreate(orders(0), topicId(1), config)
+  for (let count = 0; count < 6; count++) await append(log)
+  const cut = log.truncateTo(4)
+  await log.close()
+  t.equal(await Promise.race([cut, 'it goes on']), 4)
+  await life.kill(catalog)
+  catalog = await life.begin()
+  const back = await catalog.getOrCreate(orders(0), topicId(1), config)
+  t.equal(back.logEndOffset, 4)
+  await catalog.close({ brokerEpoch: 1 })
+})
