@@ -83,7 +83,7 @@ interface Dev {
 function startDev(t: Test, cwd: string, ...args: string[]): Dev {
   const [command, ...unhooked] = UNHOOKED
   // Other tests start brokers at the same time.
-  const port = String(33_000 + Math.floor(Math.random() * 12_000))
+  const port = String(12_000 + Math.floor(Math.random() * 7_000))
   const child = spawn(command, [...unhooked, COMMAND, 'dev', '--port', port, ...args], { cwd, stdio: 'pipe' })
   t.teardown(() => child.kill('SIGKILL'))
   let out = ''

@@ -37,10 +37,11 @@ export function over(t: Test, nodes: readonly NodeLayout[]): Local {
   return { cluster, lines }
 }
 
-export function kafkaOf(cluster: LocalCluster, clientId = 'test'): Kafka {
+export function kafkaOf(cluster: LocalCluster, clientId = 'test', nodeIds?: readonly number[]): Kafka {
+  const brokers = cluster.bootstrap.split(',').filter((_, index) => nodeIds?.includes(index + 1) ?? true)
   return new Kafka({
     clientId,
-    brokers: cluster.bootstrap.split(','),
+    brokers,
     logLevel: logLevel.NOTHING,
     connectionTimeout: 1000,
     // What was asked of a process that stands still is asked of another one.

@@ -71,13 +71,16 @@ const partitionOf = (w: World, topic: Topic): Partition =>
   w.on.image.topicsByName.get(topic.name)?.partitions[0] ?? assert.fail('no partition')
 
 /** Applies a decision record by record, and holds every change of a partition against what must hold. */
-function decided<T>(w: World, decision: Decision<T>, joining: readonly number[] = []): T {
+function decided<T>(w: World, decision: Decision<T>, joining: readonly number[] = [], isCancel = false): T {
   const before = new Map(w.topics.map(topic => [topic, partitionOf(w, topic)]))
   const ids = new Map(w.topics.map(topic => [w.on.image.topicsByName.get(topic.name)?.topicId, topic]))
   for (const one of decision.records) {
     if (one.type !== 'PartitionChangeRecord') continue
     const topic = ids.get(one.record.topicId) ?? assert.fail('whose?')
-    checkChange(topic, before.get(topic) as Partition, changed(before.get(topic) as Partition, one.record), joining)
+    const was = before.get(topic) as Partition
+    const now = changed(was, one.record)
+    if (!isCancel) checkMoveIsDone(topic, was, now)
+    checkChange(topic, was, now, joining)
   }
   const reply = run(w.on, decision)
   for (const [topic, was] of before) checkState(w, topic, was)
@@ -90,13 +93,17 @@ function checkChange(topic: Topic, before: Partition, now: Partition, joining: r
   const dropsReplicas = before.replicas.some(id => !now.replicas.includes(id))
   const bump = isNewLeader || dropsReplicas ? 1 : 0
   assert.equal(now.leaderEpoch, before.leaderEpoch + bump, 'a leader epoch for a new leader or fewer replicas only')
+  if (now.leader < 0 || !isNewLeader || now.leaderRecoveryState === 1) return
+  const wasComplete = [...before.isr, ...before.elr, ...joining].includes(now.leader)
+  assert.ok(wasComplete, `${topic.name}: ${now.leader} was elected without being in sync or eligible`)
+}
+
+/** Unless it is given up: what was to be added may then be what was to go. */
+function checkMoveIsDone(topic: Topic, before: Partition, now: Partition): void {
   const stays = before.replicas.filter(id => !before.removingReplicas.includes(id))
   if (before.removingReplicas.length > 0 && `${now.replicas}` === `${stays}`) {
     assert.ok(now.isr.length === stays.length, `${topic.name}: a move ended before all were in sync`)
   }
-  if (now.leader < 0 || !isNewLeader || now.leaderRecoveryState === 1) return
-  const wasComplete = [...before.isr, ...before.elr, ...joining].includes(now.leader)
-  assert.ok(wasComplete, `${topic.name}: ${now.leader} was elected without being in sync or eligible`)
 }
 
 function checkState(w: World, topic: Topic, before: Partition): void {
@@ -221,7 +228,7 @@ function reassign(w: World, topic: Topic): void {
   const topics = [{ name: topic.name, partitions: [{ partitionIndex: 0, replicas }] }]
   const was = partitionOf(w, topic)
   const request = { topics, allowReplicationFactorChange: true }
-  const reply = decided(w, decideAlterPartitionReassignments(image, request, rules))
+  const reply = decided(w, decideAlterPartitionReassignments(image, request, rules), [], replicas === null)
   const outcome = reply.responses?.[0]?.partitions?.[0]?.errorCode
   const now = partitionOf(w, topic)
   const goal = now.replicas.filter(id => !now.removingReplicas.includes(id))
