@@ -51,8 +51,7 @@ export class OffsetIndex extends IndexFile {
 
   /** A position at or before the batch that holds `offset`; 0 when no entry is at or below it. */
   positionBefore(offset: Offset): number {
-    const index = this.#lastAtOrBelow(offset)
-    return index < 0 ? 0 : this.bytes.readInt32BE(index * OFFSET_ENTRY_BYTES + 4)
+    return this.entryBefore(offset)?.position ?? 0
   }
 
   /** The entry whose batch is at or before the one that holds `offset`; null when there is none. */

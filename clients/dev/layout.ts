@@ -1,6 +1,6 @@
 // Where the nodes of a local cluster live: their ports, their directories, and one properties file each, which
 // `moldau start` and Kafka itself would take as well. A directory remembers of how many nodes its cluster is.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { isFailure, MoldauError } from '../../protocol/failure.ts'
@@ -29,7 +29,7 @@ export const MOST_BROKERS = 9
 const HOST = '127.0.0.1'
 const USUAL_PORT = 9092
 /** From a broker's port to that of its controller. */
-const CONTROLLER_STEP = 100
+export const CONTROLLER_STEP = 100
 const NEXT_RANGE = 1000
 const ATTEMPTS = 20
 
@@ -129,11 +129,6 @@ function nodesIn(directory: string): number {
   }
 }
 
-/** The properties of one node as they were written last. */
-export function writtenProperties(directory: string, nodeId: number): string {
-  return readFileSync(join(directory, fileName(nodeId)), 'utf8')
-}
-
 async function given(port: number, brokers: number): Promise<number> {
   const highest = 65535 - CONTROLLER_STEP - brokers
   if (!(Number.isInteger(port) && port >= 1 && port <= highest)) {
@@ -151,7 +146,8 @@ async function freeRange(brokers: number): Promise<number> {
   throw new MoldauError('ERR_CONFIG', 'no free ports were found; give --port')
 }
 
-async function firstTaken(port: number, brokers: number): Promise<number | null> {
+/** The first port that somebody listens on, of those that so many brokers and their controllers need from `port` on. */
+export async function firstTaken(port: number, brokers: number): Promise<number | null> {
   for (let index = 0; index < brokers; index++) {
     for (const each of [port + index, port + CONTROLLER_STEP + index]) if (!(await isFree(each))) return each
   }

@@ -122,12 +122,3 @@ export async function freePorts(count: number): Promise<number[]> {
   await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
   return ports
 }
-
-/** Whether somebody could listen there now. */
-export function isFree(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
-}

@@ -4,7 +4,8 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { end, freePorts, isFree, launch, run } from './process.ts'
+import { CONTROLLER_STEP, firstTaken } from '../../clients/dev/layout.ts'
+import { end, freePorts, launch, run } from './process.ts'
 import { type Node, until } from './suite.ts'
 
 export interface RunningBroker {
@@ -168,13 +169,10 @@ async function startKafka(
   }
 }
 
-const CONTROLLER_STEP = 100
-
 /** A port with so many free ones behind it, and as many at the controllers' distance. */
 async function freeRange(count: number): Promise<number> {
   for (;;) {
     const [port = 0] = await freePorts(1)
-    const others = Array.from({ length: count }, (_, index) => [port + index, port + CONTROLLER_STEP + index]).flat()
-    if ((await Promise.all(others.map(isFree))).every(Boolean)) return port
+    if ((await firstTaken(port, count)) === null) return port
   }
 }
