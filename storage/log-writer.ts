@@ -5,6 +5,7 @@
 // reported once, and nothing after it is published.
 import assert from 'node:assert/strict'
 import { MoldauError } from '../protocol/failure.ts'
+import { Holds, memoryPool } from '../protocol/memory-pool.ts'
 import type { Offset } from '../protocol/types.ts'
 import type { Files } from './files.ts'
 import type { OpenFiles } from './open-files.ts'
@@ -51,6 +52,8 @@ interface Waiter {
 export class LogWriter {
   readonly #o: WriterOptions
   #runs: Run[] = []
+  /** The memory of what is queued. */
+  readonly #queued = new Holds()
   #isTurnScheduled = false
   #queuedEnd: Offset
   #writtenEnd: Offset
@@ -115,6 +118,8 @@ export class LogWriter {
       last.buffers.push(buffer)
       last.sizeInBytes += buffer.length
     } else this.#runs.push({ segment, position, buffers: [buffer], sizeInBytes: buffer.length })
+    const slab = memoryPool.slabOf(buffer)
+    if (slab !== null) this.#queued.add(slab)
     this.#queuedEnd = end
     if (this.#isTurnScheduled) return
     this.#isTurnScheduled = true
@@ -144,6 +149,8 @@ export class LogWriter {
     } catch (error) {
       this.fail(error, 'write')
       return
+    } finally {
+      this.#queued.letGo()
     }
     this.#writtenEnd = this.#queuedEnd
     this.#afterWrite()
@@ -280,16 +287,21 @@ export class LogWriter {
     const isNews = this.#failure === null || (operation === 'sync' && !this.#hasSyncFailed)
     if (operation === 'sync') this.#hasSyncFailed = true
     this.#failure ??= failure
-    this.#runs = []
+    this.#drop()
     this.#flushTimer?.cancel()
     this.#settle()
     if (isNews) this.#o.onFailed(failure, operation)
   }
 
+  #drop(): void {
+    this.#runs = []
+    this.#queued.letGo()
+  }
+
   /** Makes the writer useless: what is queued is dropped, waiters are refused. Resolves when no sync is running. */
   stop(reason: MoldauError): Promise<void> {
     this.#failure ??= reason
-    this.#runs = []
+    this.#drop()
     this.#flushTimer?.cancel()
     this.#settle()
     return this.idle()

@@ -1,8 +1,10 @@
 // The newest batches of all logs, in memory, so that tailing consumers and followers never touch the disk. Bounded by
 // the bytes of the buffers that lie behind the batches, not by the slices: a slice keeps its whole frame alive. A frame
-// shared by many batches counts once; a small batch out of a large frame is copied into a slab. First in, first out
-// over all logs. Only appends put batches in: a catch-up read never evicts the tail.
+// shared by many batches counts once, and so does a slab of the pool, which is held as long as a batch in it is here; a
+// small batch out of a large frame of its own is copied. First in, first out over all logs. Only appends put batches in:
+// a catch-up read never evicts the tail.
 import assert from 'node:assert/strict'
+import { memoryPool, type Slab } from '../protocol/memory-pool.ts'
 import type { Offset } from '../protocol/types.ts'
 import type { ReadOptions, ReadResult } from './read-result.ts'
 
@@ -13,7 +15,8 @@ const COPY_RATIO = 8
 
 /** Memory held once for all batches that lie in it. */
 interface Backing {
-  readonly sizeInBytes: number
+  readonly memory: ArrayBufferLike
+  readonly slab: Slab | null
   batches: number
 }
 
@@ -23,6 +26,7 @@ interface CachedBatch {
   readonly lastOffset: Offset
   /** Empty once the batch is dropped: the queue may hold the entry for a while, but not its memory. */
   buffer: Buffer
+  backing: Backing | null
 }
 
 const NO_BYTES = Buffer.alloc(0)
@@ -47,9 +51,10 @@ export class TailCache {
   }
 
   add(tail: LogTail, buffer: Buffer, baseOffset: Offset, lastOffset: Offset): CachedBatch {
-    const kept = this.#isWasteful(buffer) ? this.#copy(buffer) : buffer
-    const batch = { tail, baseOffset, lastOffset, buffer: kept }
-    this.#hold(kept)
+    const slab = memoryPool.slabOf(buffer)
+    // Pooled frames lie close to each other, and most of what is in them are batches.
+    const kept = slab === null && this.#isWasteful(buffer) ? this.#copy(buffer) : buffer
+    const batch = { tail, baseOffset, lastOffset, buffer: kept, backing: this.#hold(kept, slab) }
     this.#queue.push(batch)
     while (this.#from < this.#queue.length && (this.#sizeInBytes > this.#limitBytes || this.#isOldestDropped())) {
       this.#evictOldest()
@@ -60,8 +65,9 @@ export class TailCache {
   /** A batch that is no longer part of its log. */
   drop(batch: CachedBatch): void {
     batch.tail = null
-    this.#release(batch.buffer)
+    if (batch.backing) this.#release(batch.backing)
     batch.buffer = NO_BYTES
+    batch.backing = null
   }
 
   #isOldestDropped(): boolean {
@@ -83,23 +89,24 @@ export class TailCache {
     return copy
   }
 
-  #hold(buffer: Buffer): void {
-    const backing = this.#backings.get(buffer.buffer)
-    if (backing) {
-      backing.batches++
-      return
+  #hold({ buffer: memory }: Buffer, slab: Slab | null): Backing {
+    let backing = this.#backings.get(memory)
+    if (backing === undefined) {
+      backing = { memory, slab, batches: 0 }
+      this.#backings.set(memory, backing)
+      this.#sizeInBytes += memory.byteLength
+      slab?.hold()
     }
-    const sizeInBytes = buffer.buffer.byteLength
-    this.#backings.set(buffer.buffer, { sizeInBytes, batches: 1 })
-    this.#sizeInBytes += sizeInBytes
+    backing.batches++
+    return backing
   }
 
-  #release(buffer: Buffer): void {
-    const backing = this.#backings.get(buffer.buffer)
-    assert(backing)
+  #release(backing: Backing): void {
+    assert(backing.batches > 0)
     if (--backing.batches > 0) return
-    this.#backings.delete(buffer.buffer)
-    this.#sizeInBytes -= backing.sizeInBytes
+    this.#backings.delete(backing.memory)
+    this.#sizeInBytes -= backing.memory.byteLength
+    backing.slab?.letGo()
   }
 
   #evictOldest(): void {
@@ -154,6 +161,11 @@ export class LogTail {
       if (batch.lastOffset >= o.upto) break
       if (size + batch.buffer.length > o.maxBytes && !(o.minOneMessage && size === 0)) break
       records.push(batch.buffer)
+      const slab = batch.backing?.slab
+      if (slab) {
+        if (o.holds) o.holds.add(slab)
+        else slab.lend()
+      }
       size += batch.buffer.length
       endOffset = batch.lastOffset + 1
     }

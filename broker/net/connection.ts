@@ -15,6 +15,8 @@ interface Slot {
   readonly isTurn: boolean
 }
 
+/** The API key of Produce. What it keeps of a request are batches, and those who take them hold the memory. */
+const PRODUCE = 0
 /** What one connection may have in work before it is no longer read from. */
 const MAX_PENDING_REQUESTS = 256
 const MAX_PENDING_BYTES = 32 * 1024 * 1024
@@ -78,7 +80,7 @@ export class Connection {
   constructor(stream: ByteStream, options: ConnectionOptions) {
     this.#stream = stream
     this.#options = options
-    this.#reader = new FrameReader(options.maxFrameBytes)
+    this.#reader = new FrameReader({ maxBytes: options.maxFrameBytes, isPooled: key => key === PRODUCE })
     this.id = options.id
     this.listenerName = options.listenerName
     this.remoteAddress = plainAddress(stream.remoteAddress)
@@ -171,7 +173,9 @@ export class Connection {
         if (frame === null) break
         this.#take(frame)
       }
+      this.#reader.keep()
     } catch (error) {
+      this.#reader.close()
       // A frame that cannot be read: the requests before it still get their replies.
       this.#slots.push({ done: true, buffers: null, failure: error as Error, bytes: 0, isTurn: false })
       this.#stopTaking()
@@ -298,6 +302,7 @@ export class Connection {
   }
 
   #onClose(): void {
+    this.#reader.close()
     this.#turns = []
     this.#abort.abort()
     this.#onDrained?.()

@@ -37,7 +37,7 @@ export class Exchange {
   constructor(stream: ByteStream, options: ExchangeOptions) {
     this.#stream = stream
     this.#o = options
-    this.#reader = new FrameReader(options.maxResponseBytes)
+    this.#reader = new FrameReader({ maxBytes: options.maxResponseBytes })
     stream.on('data', chunk => this.#receive(chunk))
     stream.on('end', () => this.#lost())
     stream.on('error', error => this.fail(failureOf(error)))
@@ -123,6 +123,7 @@ export class Exchange {
     try {
       this.#reader.push(chunk)
       for (let frame = this.#reader.next(); frame !== null; frame = this.#reader.next()) this.#answer(frame)
+      this.#reader.keep()
     } catch (error) {
       this.abandon(error as MoldauError)
     }

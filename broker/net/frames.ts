@@ -1,97 +1,165 @@
-// Cuts a stream of received chunks into size-prefixed frames. Bytes are kept as received and joined once, when the
-// frame is whole, so memory is never taken on the word of a length that the peer only claims.
+// Cuts a stream of received bytes into size-prefixed frames. The bytes of a chunk are the stream's again when its
+// listener returns (network.ts), so each frame gets memory of its own: from the pool where the one who takes frames says
+// that he keeps no slice of them, else fresh. Memory for a large frame grows with the bytes that come: it is never
+// taken on the word of a size that the peer only claims.
 import { MoldauError } from '../../protocol/failure.ts'
+import { memoryPool } from '../../protocol/memory-pool.ts'
 
 const SIZE_BYTES = 4
-/** Chunks smaller than this are joined with the one before while that is not larger than the other limit: a peer that
- *  sends byte by byte must not cost a buffer for each. */
-const SMALL_CHUNK_BYTES = 1024
-const JOINED_BYTES = 16 * 1024
+/** Size, and the two bytes that say what a request is. */
+const HEAD_BYTES = 6
+/** A frame up to this size gets its memory at once. */
+const TRUSTED_BYTES = 1024 * 1024
+const NOTHING = Buffer.alloc(0)
+
+export interface FrameOptions {
+  /** socket.request.max.bytes */
+  readonly maxBytes: number
+  /** Whether frames that begin with this int16 (a request's API key) lie in pooled memory. Such a frame is good until the
+   *  next call of this reader: whoever keeps slices of it holds their slab. Every other frame is the caller's. */
+  readonly isPooled?: (firstInt16: number) => boolean
+}
 
 export class FrameReader {
-  readonly #maxBytes: number
-  #chunks: Buffer[] = []
-  #buffered = 0
-  /** Size of the frame at the front, -1 while its four bytes are not here. */
+  readonly #o: FrameOptions
+  /** Bytes that are not in a frame yet, from `#at` on; the stream's own until `keep`. */
+  #rest: Buffer = NOTHING
+  #at = 0
+  #isRestOurs = true
+  /** The frame that is being filled: its size, and as much memory as its bytes needed so far. */
   #size = -1
+  #frame: Buffer = NOTHING
+  #filled = 0
+  #isFramePooled = false
+  /** A pooled frame that was given out. */
+  #given: Buffer | null = null
+  /** Whose bytes come slowly fills memory of its own. */
+  readonly #leave = (): void => {
+    if (this.#size < 0 || !this.#isFramePooled) return
+    const before = this.#frame
+    this.#isFramePooled = false
+    this.#frame = Buffer.allocUnsafeSlow(before.length)
+    before.copy(this.#frame, 0, 0, this.#filled)
+    memoryPool.slabOf(before)?.letGo()
+  }
 
-  /** `maxBytes`: socket.request.max.bytes. */
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes
+  constructor(options: FrameOptions) {
+    this.#o = options
   }
 
   get bufferedBytes(): number {
-    return this.#buffered
-  }
-
-  /** In how many buffers those bytes lie. */
-  get pieces(): number {
-    return this.#chunks.length
+    return this.#rest.length - this.#at + (this.#size < 0 ? 0 : this.#filled)
   }
 
   push(chunk: Buffer): void {
+    this.#letGo()
     if (chunk.length === 0) return
-    this.#buffered += chunk.length
-    const last = this.#chunks.at(-1)
-    if (last !== undefined && chunk.length < SMALL_CHUNK_BYTES && last.length < JOINED_BYTES) {
-      this.#chunks[this.#chunks.length - 1] = Buffer.concat([last, chunk])
-    } else this.#chunks.push(chunk)
+    const from = this.#size < 0 ? 0 : this.#fill(chunk, 0)
+    if (from === chunk.length) return
+    if (this.#at < this.#rest.length) {
+      this.#rest = Buffer.concat([this.#rest.subarray(this.#at), chunk.subarray(from)])
+      this.#at = 0
+      this.#isRestOurs = true
+      return
+    }
+    this.#rest = chunk
+    this.#at = from
+    this.#isRestOurs = false
   }
 
   /** The next whole frame without its size, or null. Throws ERR_MALFORMED for a size that no request may have. */
   next(): Buffer | null {
-    if (this.#size < 0) {
-      if (this.#buffered < SIZE_BYTES) return null
-      this.#size = this.#checkedSize(this.#peekSize())
+    this.#letGo()
+    if (this.#size < 0 && !this.#begin()) return null
+    if (this.#filled < this.#size) return null
+    const frame = this.#frame
+    if (this.#isFramePooled) {
+      memoryPool.offFull(this.#leave)
+      this.#given = frame
     }
-    if (this.#buffered < SIZE_BYTES + this.#size) return null
-    const frame = this.#take(SIZE_BYTES + this.#size).subarray(SIZE_BYTES)
     this.#size = -1
+    this.#frame = NOTHING
     return frame
   }
 
-  #peekSize(): number {
-    const first = this.#chunks[0] as Buffer
-    if (first.length >= SIZE_BYTES) return first.readInt32BE(0)
-    return Buffer.concat(this.#chunks, this.#buffered).readInt32BE(0)
+  /** Before the listener of a chunk returns: what is left of it is copied. */
+  keep(): void {
+    this.#letGo()
+    if (this.#size >= 0 && this.#isFramePooled) memoryPool.onFull(this.#leave)
+    if (this.#at === this.#rest.length) {
+      this.#rest = NOTHING
+      this.#at = 0
+    } else if (!this.#isRestOurs) {
+      this.#rest = Buffer.from(this.#rest.subarray(this.#at))
+      this.#at = 0
+    }
+    this.#isRestOurs = true
   }
 
-  #checkedSize(size: number): number {
-    if (size >= 0 && size <= this.#maxBytes) return size
-    const foreign = foreignProtocol(size)
-    throw new MoldauError(
-      'ERR_MALFORMED',
-      foreign
-        ? `the peer speaks ${foreign}, not Kafka's protocol`
-        : `a frame of ${size} bytes is outside of 0 to ${this.#maxBytes} (socket.request.max.bytes)`
-    )
+  /** No more will be read. */
+  close(): void {
+    this.#letGo()
+    memoryPool.offFull(this.#leave)
+    if (this.#size >= 0 && this.#isFramePooled) memoryPool.slabOf(this.#frame)?.letGo()
+    this.#size = -1
+    this.#frame = this.#rest = NOTHING
+    this.#at = this.#filled = 0
+    this.#isRestOurs = true
   }
 
-  #take(count: number): Buffer {
-    const first = this.#chunks[0] as Buffer
-    this.#buffered -= count
-    if (first.length === count) {
-      this.#chunks.shift()
-      return first
-    }
-    if (first.length > count) {
-      this.#chunks[0] = first.subarray(count)
-      return first.subarray(0, count)
-    }
-    const whole = Buffer.allocUnsafeSlow(count)
-    let filled = 0
-    let used = 0
-    while (filled < count) {
-      const chunk = this.#chunks[used] as Buffer
-      const wanted = Math.min(chunk.length, count - filled)
-      chunk.copy(whole, filled, 0, wanted)
-      filled += wanted
-      if (wanted < chunk.length) this.#chunks[used] = chunk.subarray(wanted)
-      else used++
-    }
-    this.#chunks.splice(0, used)
-    return whole
+  #letGo(): void {
+    if (this.#given === null) return
+    memoryPool.slabOf(this.#given)?.letGo()
+    this.#given = null
   }
+
+  /** Begins the next frame with what is here of it; false while its head is not. */
+  #begin(): boolean {
+    const available = this.#rest.length - this.#at
+    if (available < SIZE_BYTES) return false
+    const size = checkedSize(this.#rest.readInt32BE(this.#at), this.#o.maxBytes)
+    if (size >= 2 && available < HEAD_BYTES) return false
+    const here = Math.min(size, available - SIZE_BYTES)
+    this.#isFramePooled = size >= 2 && this.#o.isPooled?.(this.#rest.readInt16BE(this.#at + SIZE_BYTES)) === true
+    this.#size = size
+    this.#filled = 0
+    this.#frame = this.#memory(here === size ? size : Math.min(size, Math.max(TRUSTED_BYTES, here)))
+    this.#at += SIZE_BYTES
+    this.#at = this.#fill(this.#rest, this.#at)
+    return true
+  }
+
+  /** Puts the bytes from `from` on into the frame; gives where those begin that belong to the next. */
+  #fill(bytes: Buffer, from: number): number {
+    const count = Math.min(bytes.length - from, this.#size - this.#filled)
+    const needed = this.#filled + count
+    if (needed > this.#frame.length) this.#grow(Math.min(this.#size, Math.max(needed, 2 * this.#frame.length)))
+    bytes.copy(this.#frame, this.#filled, from, from + count)
+    this.#filled = needed
+    return from + count
+  }
+
+  #grow(size: number): void {
+    const before = this.#frame
+    this.#frame = this.#memory(size)
+    before.copy(this.#frame, 0, 0, this.#filled)
+    if (this.#isFramePooled) memoryPool.slabOf(before)?.letGo()
+  }
+
+  #memory(size: number): Buffer {
+    return this.#isFramePooled ? memoryPool.take(size) : Buffer.allocUnsafe(size)
+  }
+}
+
+function checkedSize(size: number, maxBytes: number): number {
+  if (size >= 0 && size <= maxBytes) return size
+  const foreign = foreignProtocol(size)
+  throw new MoldauError(
+    'ERR_MALFORMED',
+    foreign
+      ? `the peer speaks ${foreign}, not Kafka's protocol`
+      : `a frame of ${size} bytes is outside of 0 to ${maxBytes} (socket.request.max.bytes)`
+  )
 }
 
 /** What other protocols put where Kafka has the size: people do point browsers and TLS clients at this port. */

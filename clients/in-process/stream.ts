@@ -148,7 +148,11 @@ export class LifeStream implements ByteStream {
   #start(): void {
     const real = this.#open()
     this.#real = real
-    real.on('data', chunk => this.#see(() => this.#events.emit('data', chunk)))
+    real.on('data', chunk => {
+      // It may be seen later, when the socket has received other bytes into the same memory.
+      const own = Buffer.from(chunk)
+      this.#see(() => this.#events.emit('data', own))
+    })
     for (const event of EVENTS) {
       real.on(event as 'error', (value: Error) => this.#see(() => this.#tell(event, value)))
     }

@@ -156,7 +156,8 @@ export class SimStream extends EventEmitter implements ByteStream, Receiver {
       if (done) queueMicrotask(() => done(new Error('the stream has ended')))
       return false
     }
-    const raw = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
+    // As the system does it: once `done` is called the bytes are the writer's again, wherever they are on their way.
+    const raw = Buffer.from(bytes as Uint8Array)
     this.#unsent.push({ bytes: raw, done: done ? () => done(null) : null })
     this.writableLength += raw.length
     this.#send()

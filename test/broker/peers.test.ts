@@ -16,7 +16,7 @@ async function peer(onOdd: (generation: number, socket: Socket) => void = () => 
   const sockets = new Set<Socket>()
   const server = net.createServer(socket => {
     sockets.add(socket)
-    const reader = new FrameReader(1 << 20)
+    const reader = new FrameReader({ maxBytes: 1 << 20 })
     socket.on('error', () => {})
     socket.on('data', chunk => {
       reader.push(chunk)

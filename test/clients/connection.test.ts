@@ -10,7 +10,7 @@ import { heartbeat } from '../../protocol/messages/heartbeat.ts'
 /** A server that collects whole request frames and lets the test answer. */
 async function serve(onFrame: (frame: Buffer, socket: net.Socket) => void) {
   const server = net.createServer(socket => {
-    const reader = new FrameReader(1 << 20)
+    const reader = new FrameReader({ maxBytes: 1 << 20 })
     socket.on('error', () => {})
     socket.on('data', chunk => {
       reader.push(chunk)

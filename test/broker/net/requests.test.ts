@@ -141,7 +141,7 @@ test('a client that does not read its fetches harms only itself', async t => {
   for (let n = 0; n < 100; n++) for (const bytes of encodeRequest(fetch, 12, n, 'slow', wait(0))) slow.write(bytes)
   for (let round = 0; round < 50; round++) await other.send(metadata, 9, { topics: [] })
   t.ok(looks > 0 && looks < 30, `${looks} of 100 were worked on`)
-  const reader = new FrameReader(1 << 25)
+  const reader = new FrameReader({ maxBytes: 1 << 25 })
   const answers: number[] = []
   slow.on('data', chunk => {
     reader.push(chunk as Buffer)
