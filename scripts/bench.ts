@@ -1,153 +1,161 @@
-// `npm run bench`: what one broker costs. Produces and fetches with pre-encoded frames from this process, and reads
-// the broker's CPU from the operating system's accounting, so that any broker can be measured by the same program:
-//   npm run bench                                   a moldau of its own, in a temporary directory
-//   npm run bench -- --bootstrap HOST:PORT --pid N  any running broker on this machine
-//   npm run bench -- --against HOST:PORT --against-pid N   both, round by round in turn, and the ratios
-//   npm run bench -- cluster                        three brokers (bench-cluster.ts)
-//   npm run bench -- --seconds 5 --rounds 3 --only produce-64k,small-5 --json
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+// `npm run bench`: what a broker costs, beside another one. The load is a process of its own (bench/load.ts); this one only starts
+// what is needed, says who is next, and tells the figures. `--help` lists what there is; `-- cluster` and `-- profile` are others.
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { CASES, type Case, type Measured, measure } from './bench-load.ts'
+import { jsonOf, markdownOf, type RowResult, tableOf } from './bench/report.ts'
+import { ALIASES, ROWS } from './bench/rows.ts'
+import { type RunOptions, runRow } from './bench/run.ts'
+import { DEFAULT_DIRECTORY, floorOf, kafkaOf, moldauOf, runningAt, type Subject } from './bench/subject.ts'
+import type { Row } from './bench/workload.ts'
 
 if (process.argv[2] === 'cluster') {
   // Three brokers have a benchmark of their own; it ends the process.
   await import('./bench-cluster.ts')
 }
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     bootstrap: { type: 'string' },
     pid: { type: 'string' },
+    build: { type: 'string' },
     against: { type: 'string' },
     'against-pid': { type: 'string' },
-    seconds: { type: 'string', default: '4' },
-    rounds: { type: 'string', default: '3' },
+    kafka: { type: 'string', default: process.env.MOLDAU_KAFKA ?? '../shared/peers/kafka/kafka' },
+    floor: { type: 'boolean', default: false },
+    seconds: { type: 'string' },
+    rounds: { type: 'string' },
+    warm: { type: 'string' },
+    quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     set: { type: 'string', multiple: true, default: [] },
+    directory: { type: 'string', default: DEFAULT_DIRECTORY },
+    'old-gb': { type: 'string' },
     json: { type: 'boolean', default: false },
+    markdown: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false }
   }
 })
 
-if (values.help) {
-  console.log(`npm run bench -- [--bootstrap HOST:PORT --pid N] [--against HOST:PORT --against-pid N] [--seconds N] [--rounds N] [--only CASE,CASE] [--set key=value]... [--json]
+const HELP = `npm run bench -- [options]             what one broker costs
+npm run bench -- profile ROW [options]  a CPU profile and a count of system calls of one row
+npm run bench -- cluster [options]      three brokers; it has a --help of its own
 
-cases: ${CASES.map(each => `\n  ${each.name.padEnd(22)} ${each.what}`).join('')}`)
+  --only NAME,NAME      rows or groups of rows; all of them without it
+  --against OTHER       a second broker, measured in turn: kafka, HOST:PORT, or a directory with another build of moldau
+  --against-pid N,N     processes of the one at HOST:PORT
+  --build DIR           the build of moldau that is measured (default: the one that this program belongs to)
+  --bootstrap HOST:PORT --pid N,N   a running broker instead; it keeps its own settings
+  --kafka PROGRAM       starts Apache Kafka for --against kafka (MOLDAU_KAFKA; default ../shared/peers/kafka/kafka)
+  --floor               beside them a process that only moves the bytes: what the machine gives at most
+  --seconds N --rounds N --warm N   of each row (3, 3, 2); --quick: 1 second, 1 round
+  --set KEY=VALUE       a setting of moldau; may stand several times
+  --directory DIR       where data goes while it runs
+  --old-gb N            size of the old topic of the row catch-up (2; --quick: 0.25)
+  --json, --markdown    other ways to tell the figures
+
+CPU, memory and disk are those of the broker's processes, from the operating system. A ratio is the first by the second: above 1 for
+rates and below 1 for costs the first is better. "load" is the CPU of the load process: near 1 it is the limit, not the broker.
+`
+
+function listed(): string {
+  const groups = [...new Set(ROWS.map(each => each.group))]
+  const line = (row: Row) =>
+    `  ${row.name.padEnd(20)} ${row.what}${row.durability === 'page-cache' ? '' : ` [${row.durability}]`}`
+  return groups
+    .map(group => [`${group}:`, ...ROWS.filter(each => each.group === group).map(line)].join('\n'))
+    .join('\n')
+}
+
+if (values.help) {
+  console.log(`${HELP}\n${listed()}`)
   process.exit(0)
 }
 
-/** A moldau of our own, on a free port. */
-async function startMoldau(): Promise<{ child: ChildProcess; bootstrap: string; directory: string }> {
-  const directory = mkdtempSync(join(tmpdir(), 'moldau-bench-'))
-  const settings = [
-    'listeners=PLAINTEXT://127.0.0.1:0',
-    `log.dirs=${directory}`,
-    'moldau.http.listener=off',
-    ...values.set
-  ]
-  const child = spawn(
-    process.execPath,
-    ['build/bin/moldau.cjs', 'start', ...settings.flatMap(each => ['--set', each])],
-    { stdio: ['ignore', 'pipe', 'inherit'] }
-  )
-  const bootstrap = await new Promise<string>((resolve, reject) => {
-    let printed = ''
-    child.stdout?.on('data', chunk => {
-      printed += chunk
-      const address = /((?:localhost|127\.0\.0\.1):\d+)/.exec(printed)?.[1]
-      if (address && /ready/.test(printed)) resolve(address.replace('localhost', '127.0.0.1'))
-    })
-    child.once('exit', code => reject(new Error(`the broker ended with code ${code} before it was ready`)))
-  })
-  return { child, bootstrap, directory }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
-}
-
-function summary(rounds: readonly Measured[]) {
-  const pick = (of: (each: Measured) => number): number => median(rounds.map(of))
-  return {
-    recordsPerSecond: Math.round(pick(each => each.records / each.seconds)),
-    megabytesPerSecond: Number(pick(each => each.bytes / each.seconds / 1e6).toFixed(1)),
-    requestsPerSecond: Math.round(pick(each => each.requests / each.seconds)),
-    cpuMicrosPerRecord: Number(pick(each => (each.cpuSeconds / each.records) * 1e6).toFixed(2)),
-    cpuSecondsPerGigabyte: Number(pick(each => (each.cpuSeconds / each.bytes) * 1e9).toFixed(2)),
-    p50Ms: Number(pick(each => each.p50Ms).toFixed(2)),
-    p99Ms: Number(pick(each => each.p99Ms).toFixed(2))
-  }
-}
-
-interface Target {
-  readonly name: string
-  readonly bootstrap: string
-  readonly pid: number
-}
-
-type Summary = ReturnType<typeof summary>
-
-/** The first by the second: above 1 for rates and below 1 for costs the first is better. */
-function ratios(first: Summary, second: Summary): Record<string, number> {
-  const keys = Object.keys(first) as (keyof Summary)[]
-  return Object.fromEntries(keys.map(key => [key, Number((first[key] / second[key]).toFixed(2))]))
-}
-
-/** Round by round, case by case, one target after the other: what slows the machine down slows all of them. */
-async function run(targets: readonly Target[], cases: readonly Case[]): Promise<void> {
-  const seconds = Number(values.seconds)
-  const results = targets.map(() => new Map<string, Measured[]>(cases.map(each => [each.name, []])))
-  for (let round = 0; round < Number(values.rounds); round++) {
-    for (const each of cases) {
-      for (const [index, { name, bootstrap, pid }] of targets.entries()) {
-        if (process.stderr.isTTY) process.stderr.write(`\rround ${round + 1}: ${each.name} ${name}`.padEnd(50))
-        results[index]?.get(each.name)?.push(await measure(each, bootstrap, pid, seconds))
-      }
-    }
-  }
-  if (process.stderr.isTTY) process.stderr.write(`${'\r'.padEnd(50)}\r`)
-  const tables = results.map(each => new Map([...each].map(([name, rounds]) => [name, summary(rounds)])))
-  const shown: Record<string, object> = {}
-  for (const [index, table] of tables.entries()) shown[targets[index]?.name ?? ''] = Object.fromEntries(table)
-  const [first, second] = tables
-  if (first && second) {
-    shown.ratios = Object.fromEntries(
-      [...first].map(([name, each]) => [name, ratios(each, second.get(name) as Summary)])
-    )
-  }
-  if (values.json) console.log(JSON.stringify(targets.length === 1 ? shown[targets[0]?.name ?? ''] : shown, null, 2))
-  else {
-    for (const [name, table] of Object.entries(shown)) {
-      if (targets.length > 1) console.log(name)
-      console.table(table)
-    }
-  }
-}
-
-const wanted = values.only?.split(',') ?? CASES.map(each => each.name)
-const unknown = wanted.find(name => !CASES.some(each => each.name === name))
-if (unknown !== undefined) {
-  console.error(`no case is called ${unknown}; --help lists them`)
+function failWith(text: string): never {
+  console.error(`bench: ${text}`)
   process.exit(2)
 }
-const cases = CASES.filter(each => wanted.includes(each.name))
-const others: Target[] = values.against
-  ? [{ name: values.against, bootstrap: values.against, pid: Number(values['against-pid'] ?? Number.NaN) }]
-  : []
-if (values.bootstrap) {
-  const target = { name: values.bootstrap, bootstrap: values.bootstrap, pid: Number(values.pid ?? Number.NaN) }
-  await run([target, ...others], cases)
-} else {
-  const { child, bootstrap, directory } = await startMoldau()
-  try {
-    await run([{ name: 'moldau', bootstrap, pid: child.pid as number }, ...others], cases)
-  } finally {
-    child.kill('SIGTERM')
-    await new Promise(resolve => child.once('exit', resolve))
-    rmSync(directory, { recursive: true, force: true })
-  }
+
+function rowsOf(only: string | undefined): Row[] {
+  if (only === undefined) return [...ROWS]
+  const names = only.split(',').map(name => ALIASES[name] ?? name)
+  const unknown = names.find(name => !ROWS.some(row => row.name === name || row.group === name))
+  if (unknown !== undefined) failWith(`no row or group is called ${unknown}; --help lists them`)
+  return ROWS.filter(row => names.includes(row.name) || names.includes(row.group))
 }
+
+function pidsOf(text: string | undefined): number[] {
+  return text === undefined ? [] : text.split(',').map(Number)
+}
+
+const place = { set: values.set, kafka: values.kafka, directory: resolve(values.directory) }
+
+function first(): Subject {
+  if (values.bootstrap !== undefined) return runningAt(values.bootstrap, pidsOf(values.pid))
+  return moldauOf('moldau', values.build ?? resolve(import.meta.dirname, '..'), place)
+}
+
+function second(): Subject[] {
+  const { against } = values
+  if (against === undefined) return []
+  if (against === 'kafka') {
+    const kafka = kafkaOf(place)
+    if (kafka !== null) return [kafka]
+    console.error(
+      `bench: ${values.kafka} is not there: Apache Kafka is left out (MOLDAU_KAFKA names the program that starts it)`
+    )
+    return []
+  }
+  if (existsSync(join(against, 'broker')) || existsSync(join(against, 'bin'))) {
+    return [moldauOf(against, against, { ...place, set: [] })]
+  }
+  if (!/:\d+$/.test(against)) failWith(`--against takes kafka, HOST:PORT or a directory with a build, not ${against}`)
+  return [runningAt(against, pidsOf(values['against-pid']))]
+}
+
+const isShown = process.stderr.isTTY
+const startedMs = performance.now()
+
+/** On a terminal one line that changes; otherwise each row says when it is done. */
+function progress(text: string): void {
+  const seconds = Math.round((performance.now() - startedMs) / 1000)
+  if (isShown) process.stderr.write(`\r\x1b[K${seconds} s: ${text}`)
+}
+
+const options: RunOptions = {
+  seconds: Number(values.seconds ?? (values.quick ? 1 : 3)),
+  rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
+  warmSeconds: Number(values.warm ?? (values.quick ? 0.5 : 2)),
+  oldBytes: Number(values['old-gb'] ?? (values.quick ? 0.25 : 2)) * 1e9,
+  progress
+}
+
+async function run(rows: readonly Row[], subjects: readonly Subject[]): Promise<void> {
+  const results: RowResult[] = []
+  for (const [index, row] of rows.entries()) {
+    const result = await runRow(row, subjects, options)
+    results.push(result)
+    if (isShown) process.stderr.write('\r\x1b[K')
+    const seconds = Math.round((performance.now() - startedMs) / 1000)
+    process.stderr.write(`${seconds} s: ${row.name} is done, ${index + 1} of ${rows.length}\n`)
+    for (const note of result.notes) process.stderr.write(`  ${row.name}: ${note}\n`)
+  }
+  const names = subjects.map(each => each.name)
+  if (values.json) console.log(jsonOf(results, names))
+  else console.log(values.markdown ? markdownOf(results, names) : tableOf(results))
+}
+
+if (positionals.length > 0) failWith(`what is ${positionals[0]}? --help says what there is`)
+const floors = values.floor
+  ? (['take', 'take-write', 'give', 'give-file'] as const).map(mode => floorOf(mode, place))
+  : []
+const rows = rowsOf(values.only)
+const subjects = [first(), ...second(), ...floors]
+try {
+  await run(rows, subjects)
+} finally {
+  for (const each of subjects) await each.end()
+}
+process.exit(0)

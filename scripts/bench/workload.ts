@@ -1,0 +1,82 @@
+// The words of the benchmark. A row is one line of the table; a subject is a broker that is measured; a scene is what the
+// load process knows of the broker; a stage is a row set up on it, ready to be measured again and again.
+import type { Histogram, Quantiles } from './histogram.ts'
+
+/**
+ * When a record counts as acknowledged. page-cache: when it is written, on both sides. synced: after a sync, on both sides.
+ * default: as each broker does it by itself (moldau syncs, Apache Kafka does not).
+ */
+export type Durability = 'page-cache' | 'synced' | 'default'
+
+export interface Scene {
+  readonly bootstrap: string
+  readonly pids: readonly number[]
+  readonly isFloor: boolean
+  /** Settings of topics that make this broker keep the row's durability. */
+  readonly configs: Readonly<Record<string, string>>
+  /** Bytes of the old topic that others read (the row catch-up). */
+  readonly oldBytes: number
+}
+
+/** What the load saw, without what the broker spent. */
+export interface Outcome {
+  readonly seconds: number
+  readonly requests: number
+  readonly records: number
+  /** Payload: what was produced or delivered. */
+  readonly bytes: number
+  /** On the wire, both ways, frames included. */
+  readonly wireBytes: number
+  readonly latency: Histogram | null
+  /** What only this row has to tell, by name with its unit. */
+  readonly extra?: Readonly<Record<string, number>>
+}
+
+/** One round of a row on one subject, as it leaves the load process. */
+export interface Measured extends Omit<Outcome, 'latency'>, Quantiles {
+  readonly extra: Readonly<Record<string, number>>
+  readonly cpuSeconds: number
+  readonly loadCpuSeconds: number
+  readonly residentMegabytes: number
+  readonly peakMegabytes: number
+  readonly writtenBytes: number
+}
+
+export interface Stage {
+  measure(seconds: number): Promise<Outcome>
+  close(): Promise<void>
+}
+
+/** Limits on the ratio of moldau to the other: `rate` and `p99`-like names are keys of the summary. */
+export interface Goal {
+  readonly label: string
+  readonly atLeast?: Readonly<Record<string, number>>
+  readonly atMost?: Readonly<Record<string, number>>
+}
+
+export interface Row {
+  readonly name: string
+  readonly group: string
+  readonly what: string
+  readonly durability: Durability
+  /** What its rate counts, and what its CPU is divided by. */
+  readonly unit: 'records' | 'requests' | 'bytes'
+  /** Never more rounds than these: heavy rows, and those beside the table. */
+  readonly mostRounds?: number
+  readonly goal?: Goal
+  /** Told in the README instead of rate and CPU: names of figures with their units. */
+  readonly shows?: readonly { readonly name: string; readonly unit: string }[]
+  /** The figures that stand for rate and CPU in the README's ratios, where they are others. */
+  readonly ratios?: { readonly rate: string; readonly cpu: string }
+  /** What a process that only moves the bytes would do: take them in, write them to a file, hand them out, or from a file. */
+  readonly floor?: 'take' | 'give'
+  /** It needs no load before it is measured. */
+  readonly isWarm?: boolean
+  /** In the load process, on a running broker. */
+  readonly setUp?: (scene: Scene) => Promise<Stage>
+}
+
+/** Throw it in `setUp`: the row is left out, with the reason. */
+export class CannotRun extends Error {
+  override readonly name = 'CannotRun'
+}
