@@ -27,6 +27,7 @@ import { Listeners } from './net/listener.ts'
 import { type Network, nodeNetwork } from './net/network.ts'
 import { Partitions } from './partitions.ts'
 import { ProducerIds } from './producer-ids.ts'
+import { Looks } from './readers.ts'
 import { Registration } from './registration.ts'
 import type { Services } from './services.ts'
 import { Stalls } from './stalls.ts'
@@ -215,7 +216,7 @@ async function assemble(parts: Parts, catalog: Catalog, bound: readonly BoundLis
   )
   const services: Services = {
     ...{ nodeId, config, clock, random, log, metadata, controller, channel, partitions, catalog },
-    ...{ fetchSessions, groups, producerIds },
+    ...{ fetchSessions, groups, producerIds, looks: new Looks(clock) },
     get clusterId() {
       return catalog.clusterId ?? ''
     }

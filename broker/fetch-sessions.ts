@@ -11,6 +11,8 @@ const INITIAL_EPOCH = 0
 
 /** One partition that a client wants, and what it was last told. */
 export interface FetchTarget {
+  /** What it is called in its session. */
+  readonly key: string
   topic: string | null
   readonly topicId: Uuid
   readonly partition: number
@@ -113,7 +115,7 @@ export class FetchSessions {
       createdMs: nowMs,
       lastUsedMs: nowMs,
       epoch: 1,
-      targets: new Map(request.targets.map(target => [keyOf(target), target]))
+      targets: new Map(request.targets.map(target => [target.key, target]))
     })
     return id
   }
@@ -153,6 +155,35 @@ export class FetchSessions {
   }
 }
 
+/** As a request names it. */
+export function newTarget(
+  topic: string | null,
+  topicId: Uuid,
+  wanted: {
+    readonly partition: number
+    readonly fetchOffset: number
+    readonly partitionMaxBytes: number
+    readonly currentLeaderEpoch: number
+    readonly lastFetchedEpoch: number
+    readonly logStartOffset: number
+  }
+): FetchTarget {
+  return {
+    key: keyOf({ topic, topicId, partition: wanted.partition }),
+    topic,
+    topicId,
+    partition: wanted.partition,
+    fetchOffset: wanted.fetchOffset,
+    partitionMaxBytes: wanted.partitionMaxBytes,
+    currentLeaderEpoch: wanted.currentLeaderEpoch,
+    lastFetchedEpoch: wanted.lastFetchedEpoch,
+    logStartOffset: wanted.logStartOffset,
+    toldHighWatermark: -1,
+    toldLastStableOffset: -1,
+    toldLogStartOffset: -1
+  }
+}
+
 /** Sessions hold topics by id where the client does, else by name. */
 function keyOf({ topic, topicId, partition }: { topic: string | null; topicId: Uuid; partition: number }): string {
   return topicId === ZERO_UUID ? `${topic}/${partition}` : `${topicId}:${partition}`
@@ -163,9 +194,9 @@ function sessionless(targets: readonly FetchTarget[]): FetchContext {
 }
 
 function update(session: Session, wanted: FetchTarget): void {
-  const known = session.targets.get(keyOf(wanted))
+  const known = session.targets.get(wanted.key)
   if (known === undefined) {
-    session.targets.set(keyOf(wanted), wanted)
+    session.targets.set(wanted.key, wanted)
     return
   }
   known.topic = wanted.topic ?? known.topic
@@ -190,9 +221,9 @@ function remember(target: FetchTarget, result: FetchedPartition): boolean {
 /** True where the reply must name the partition. */
 function report(session: Session, target: FetchTarget, result: FetchedPartition): boolean {
   const changed = remember(target, result)
-  if (result.sizeInBytes > 0) {
-    session.targets.delete(keyOf(target))
-    session.targets.set(keyOf(target), target)
+  if (result.sizeInBytes > 0 && session.targets.size > 1) {
+    session.targets.delete(target.key)
+    session.targets.set(target.key, target)
   }
   const { errorCode, sizeInBytes, divergingEpoch = null } = result
   return changed || sizeInBytes > 0 || errorCode !== ErrorCode.NONE || divergingEpoch !== null

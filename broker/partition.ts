@@ -5,6 +5,7 @@
 import { strict as assert } from 'node:assert'
 import { ErrorCode } from '../protocol/errors.ts'
 import { MoldauError } from '../protocol/failure.ts'
+import type { Holds } from '../protocol/memory-pool.ts'
 import type { BrokerId, LeaderEpoch, Offset, TopicPartition, Uuid } from '../protocol/types.ts'
 import {
   type Input,
@@ -22,6 +23,7 @@ import type { Clock } from './clock.ts'
 import { Following } from './following.ts'
 import type { IsrProposal, PartitionAnswer } from './isr-updates.ts'
 import type { Logger } from './log.ts'
+import { Readers } from './readers.ts'
 import type { FollowerRole, LeaderRole } from './roles.ts'
 import { Waiters } from './waiters.ts'
 
@@ -60,8 +62,10 @@ export class Partition {
   readonly #committed = new Waiters()
   readonly #written = new Waiters()
   readonly #removed = new Waiters()
-  readonly #readers = new Set<() => void>()
-  readonly #followers = new Set<() => void>()
+  /** Woken on every move of the high watermark, the log start or leadership. */
+  readonly readers = new Readers()
+  /** The same for followers: on every append, and on every move of the log start or leadership. */
+  readonly followers = new Readers()
   readonly #commitListeners = new Set<() => void>()
 
   constructor(options: PartitionOptions) {
@@ -192,7 +196,7 @@ export class Partition {
       ...{ log: this.log, leaderId, leaderEpoch, highWatermark: this.#highWatermark },
       logger: this.#o.logger ?? null,
       onHighWatermark: () => this.#advanced(following.highWatermark),
-      onLogStart: () => wakeAll(this.#readers)
+      onLogStart: () => this.readers.wake()
     })
     this.#following = following
     this.#fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
@@ -244,7 +248,7 @@ export class Partition {
     })
     if (result.kind === 'appended') {
       this.#step({ kind: 'appended', logEndOffset: this.log.logEndOffset })
-      wakeAll(this.#followers)
+      this.followers.wake()
     }
     return result
   }
@@ -271,20 +275,15 @@ export class Partition {
     else this.#removed.add(offset, done)
   }
 
-  /** Calls `wake` on every move of the high watermark, the log start or leadership, until unsubscribed. */
-  onReadable(wake: () => void): () => void {
-    this.#readers.add(wake)
-    return () => this.#readers.delete(wake)
-  }
-
-  /** The same for followers: on every append, and on every move of the log start or leadership. */
-  onAppended(wake: () => void): () => void {
-    this.#followers.add(wake)
-    return () => this.#followers.delete(wake)
-  }
-
-  read(from: Offset, upto: Offset, maxBytes: number, minOneMessage: boolean): ReadResult | Promise<ReadResult> {
-    return this.log.read(from, { upto, maxBytes, minOneMessage })
+  /** `holds` takes the memory that the records lie in; without it that memory is never used again. */
+  read(
+    from: Offset,
+    upto: Offset,
+    maxBytes: number,
+    minOneMessage: boolean,
+    holds?: Holds
+  ): ReadResult | Promise<ReadResult> {
+    return this.log.read(from, { upto, maxBytes, minOneMessage, holds })
   }
 
   /** DeleteRecords: everything below `offset` may go. Throws ERR_OUT_OF_RANGE above the high watermark. */
@@ -363,7 +362,7 @@ export class Partition {
     this.#highWatermark = to
     this.#committed.release(to)
     for (const listener of this.#commitListeners) listener()
-    wakeAll(this.#readers)
+    this.readers.wake()
     this.#o.onHighWatermark(this)
   }
 
@@ -375,15 +374,10 @@ export class Partition {
   }
 
   #wakeAll(): void {
-    wakeAll(this.#readers)
-    wakeAll(this.#followers)
+    this.readers.wake()
+    this.followers.wake()
   }
 }
 
 /** Bytes that a coordinator reads at a time while it loads. */
 const LOAD_BYTES = 1024 * 1024
-
-function wakeAll(wakes: Set<() => void>): void {
-  if (wakes.size === 0) return
-  for (const wake of [...wakes]) wake()
-}

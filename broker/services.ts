@@ -11,6 +11,7 @@ import type { Logger } from './log.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import type { Partitions } from './partitions.ts'
 import type { ProducerIds } from './producer-ids.ts'
+import type { Looks } from './readers.ts'
 
 export interface Services {
   readonly nodeId: number
@@ -29,6 +30,8 @@ export interface Services {
   readonly partitions: Partitions
   readonly catalog: Catalog
   readonly fetchSessions: FetchSessions
+  /** Fetches that were woken in this turn. */
+  readonly looks: Looks
   readonly groups: GroupCoordinator
   readonly producerIds: ProducerIds
 }

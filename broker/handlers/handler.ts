@@ -1,6 +1,7 @@
 // The shape of every handler: a request in, a reply (or a promise of one) out. A handler never touches a socket or a
 // buffer; what it does before its first await happens in arrival order, the rest in the background, and replies of one
 // connection leave in order of their requests (net/connection.ts). Fields left out of a reply take the schema's default.
+import type { Holds } from '../../protocol/memory-pool.ts'
 import type { Api, Listener, RequestOf, ResponseDraft } from '../../protocol/schema.ts'
 import type { Services } from '../services.ts'
 
@@ -26,6 +27,8 @@ export interface RequestContext {
   readonly connectionId: number
   /** Aborted when the connection is gone or the broker stops: parked work may be dropped. */
   readonly signal: AbortSignal
+  /** For the memory that records of the reply lie in: let go when they have been sent. */
+  readonly holds?: Holds | undefined
 }
 
 export type Reply<A extends Api> = ResponseDraft<A> | null

@@ -1,22 +1,18 @@
 // Incremental fetch sessions (KIP-227): epochs, what a reply names, rotation, forgetting, and who is evicted.
 import { test } from 'tap'
-import { FetchSessions, type FetchTarget, type SessionRequest } from '../../broker/fetch-sessions.ts'
+import { FetchSessions, type FetchTarget, newTarget, type SessionRequest } from '../../broker/fetch-sessions.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
 import { ZERO_UUID } from '../../protocol/types.ts'
 
-const target = (partition: number, topic = 'orders'): FetchTarget => ({
-  topic,
-  topicId: ZERO_UUID,
-  partition,
-  fetchOffset: 0,
-  partitionMaxBytes: 1000,
-  currentLeaderEpoch: -1,
-  lastFetchedEpoch: -1,
-  logStartOffset: -1,
-  toldHighWatermark: -1,
-  toldLastStableOffset: -1,
-  toldLogStartOffset: -1
-})
+const target = (partition: number, topic = 'orders'): FetchTarget =>
+  newTarget(topic, ZERO_UUID, {
+    partition,
+    fetchOffset: 0,
+    partitionMaxBytes: 1000,
+    currentLeaderEpoch: -1,
+    lastFetchedEpoch: -1,
+    logStartOffset: -1
+  })
 
 const result = (highWatermark: number, sizeInBytes = 0, errorCode: number = ErrorCode.NONE) => ({
   errorCode,

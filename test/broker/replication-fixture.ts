@@ -14,6 +14,7 @@ import { createLogger } from '../../broker/log.ts'
 import { MetadataCache } from '../../broker/metadata-cache.ts'
 import type { Partition } from '../../broker/partition.ts'
 import { Partitions } from '../../broker/partitions.ts'
+import { Looks } from '../../broker/readers.ts'
 import type { ReplicaLink } from '../../broker/replica-fetchers.ts'
 import type { Services } from '../../broker/services.ts'
 import { MoldauError } from '../../protocol/failure.ts'
@@ -119,7 +120,8 @@ export class Node {
       () => 1 + random.below(2 ** 30)
     )
     const { metadata, partitions, catalog } = this
-    const parts = { nodeId: id, config, clock, random, log, metadata, partitions, catalog, fetchSessions }
+    const looks = new Looks(clock)
+    const parts = { nodeId: id, config, clock, random, log, metadata, partitions, catalog, fetchSessions, looks }
     this.services = parts as unknown as Services
     this.isUp = true
     this.hear()

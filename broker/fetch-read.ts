@@ -1,0 +1,216 @@
+// What one fetch reads, partition by partition: whole batches from memory or disk, up to the high watermark
+// (read_committed: the last stable offset; followers and debugging consumers: the log's end), within the limits of the
+// request. Followers tell what they have synced by what they ask for.
+import { ErrorCode } from '../protocol/errors.ts'
+import { isFailure } from '../protocol/failure.ts'
+import type { fetch } from '../protocol/messages/fetch.ts'
+import type { RequestOf } from '../protocol/schema.ts'
+import type { Offset } from '../protocol/types.ts'
+import type { ReadResult } from '../storage/log.ts'
+import { epochError } from './epoch-check.ts'
+import type { FetchContext, FetchedPartition, FetchTarget } from './fetch-sessions.ts'
+import type { RequestContext } from './handlers/handler.ts'
+import { errorCodeOf } from './net/dispatch.ts'
+import type { Partition } from './partition.ts'
+import type { Located } from './partitions.ts'
+import type { SharedRead } from './readers.ts'
+import type { Services } from './services.ts'
+
+const READ_COMMITTED = 1
+export const CONSUMER = -1
+const EMPTY: readonly Buffer[] = []
+/** What is read for several at once is copied, and this much is cheaper to copy than to send in its pieces. */
+const SHARED_BYTES_MAX = 64 * 1024
+
+/** What one partition gives to one fetch. */
+export interface Result extends FetchedPartition {
+  /** Up to where there was something to read. */
+  readonly readableEnd: number
+  readonly records: readonly Buffer[]
+  readonly leaderId: number
+  readonly leaderEpoch: number
+  readonly divergingEpoch: { epoch: number; endOffset: number } | null
+}
+
+/** One fetch at work: what is asked, and its limits. */
+export interface Work {
+  readonly request: RequestOf<typeof fetch>
+  readonly context: RequestContext
+  readonly services: Services
+  readonly session: FetchContext
+  readonly targets: readonly FetchTarget[]
+  readonly maxBytes: number
+  /** The broker that follows, -1 for a consumer, -2 for a debugging one. */
+  readonly replicaId: number
+  readonly deadlineMs: number
+  /** A fetch counts once for what its follower has, however often it is looked at. */
+  isFirstLook: boolean
+}
+
+export function locate(target: FetchTarget, services: Services) {
+  if (target.topic === null && target.topicId !== '') {
+    target.topic = services.metadata.image.topicsById.get(target.topicId)?.name ?? null
+  }
+  return services.partitions.locateTarget(target.topic, target.topicId, target.partition)
+}
+
+/** Partitions in the order asked for; the first with data may exceed the limits, so that a large batch gets through. */
+export function readAll(work: Work): Result[] | Promise<Result[]> {
+  // What an earlier look has read is not sent.
+  work.context.holds?.letGo()
+  const results: Result[] = []
+  let left = work.maxBytes
+  for (const target of work.targets) {
+    const result = readOne(work, target, left, left === work.maxBytes)
+    if (result instanceof Promise) return readRest(work, results, left, result)
+    left -= result.sizeInBytes
+    results.push(result)
+  }
+  work.isFirstLook = false
+  return results
+}
+
+/** The same from the first partition on that has to be read from the disk. */
+async function readRest(work: Work, results: Result[], left: number, pending: Promise<Result>): Promise<Result[]> {
+  for (let next: Result | Promise<Result> = pending; ; ) {
+    const result = next instanceof Promise ? await next : next
+    left -= result.sizeInBytes
+    results.push(result)
+    const target = work.targets[results.length]
+    if (target === undefined) break
+    next = readOne(work, target, left, left === work.maxBytes)
+  }
+  work.isFirstLook = false
+  return results
+}
+
+function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: boolean): Result | Promise<Result> {
+  const located = locate(target, work.services)
+  const { leaderId, leaderEpoch, partition } = located
+  if (partition === null) return failed(refusalOf(target, located), leaderId, leaderEpoch)
+  // Any negative epoch is none here (FetchRequest.java, optionalEpoch).
+  const wrongEpoch = epochError(Math.max(-1, target.currentLeaderEpoch), leaderEpoch)
+  if (wrongEpoch !== ErrorCode.NONE) return failed(wrongEpoch, leaderId, leaderEpoch)
+  if (!isServed(work, partition)) return failed(ErrorCode.NOT_LEADER_OR_FOLLOWER, leaderId, leaderEpoch)
+  const upto = readableEnd(work, partition)
+  const { fetchOffset } = target
+  const diverging = divergence(target, partition)
+  if (diverging !== null && diverging !== 'unknown') return resultOf(partition, leaderId, upto, EMPTY, 0, diverging)
+  const isOutside = fetchOffset < partition.logStartOffset || fetchOffset > partition.logEndOffset
+  if (isOutside || diverging) return failed(ErrorCode.OFFSET_OUT_OF_RANGE, leaderId, leaderEpoch)
+  if (work.isFirstLook && work.replicaId >= 0) noteFollower(work, target, partition)
+  if (fetchOffset >= upto || (left <= 0 && !minOneMessage)) return resultOf(partition, leaderId, upto, EMPTY, 0, null)
+  const maxBytes = Math.min(left, target.partitionMaxBytes)
+  try {
+    const read = readShared(work, partition, fetchOffset, upto, maxBytes, minOneMessage)
+    if (!(read instanceof Promise)) return resultOf(partition, leaderId, upto, read.records, read.sizeInBytes, null)
+    return read.then(
+      done => resultOf(partition, leaderId, upto, done.records, done.sizeInBytes, null),
+      error => unreadable(error, leaderId, leaderEpoch)
+    )
+  } catch (error) {
+    return unreadable(error, leaderId, leaderEpoch)
+  }
+}
+
+/** Readers of the tail whom one move has woken mostly ask for the same: it is put together once for all of them. */
+function readShared(
+  { services: { looks }, context: { holds } }: Work,
+  partition: Partition,
+  from: Offset,
+  upto: Offset,
+  maxBytes: number,
+  minOneMessage: boolean
+): SharedRead | ReadResult | Promise<ReadResult> {
+  if (!looks.isShared) return partition.read(from, upto, maxBytes, minOneMessage, holds)
+  const { shared } = looks
+  if (shared?.partition === partition && shared.from === from && shared.upto === upto && shared.maxBytes === maxBytes) {
+    return shared
+  }
+  const read = partition.read(from, upto, maxBytes, minOneMessage, holds)
+  if (read instanceof Promise) return read
+  const { records, sizeInBytes } = read
+  // Beyond its limits is only what is the first of its request.
+  if (sizeInBytes === 0 || sizeInBytes > Math.min(maxBytes, SHARED_BYTES_MAX)) return read
+  const joined = { partition, from, upto, maxBytes, records: [Buffer.concat(records, sizeInBytes)], sizeInBytes }
+  looks.shared = joined
+  return joined
+}
+
+/** Which of two refusals a client is told first: that of its epoch (Partition.scala, getLocalLog). */
+function refusalOf(target: FetchTarget, { errorCode, leaderEpoch }: Located): number {
+  if (errorCode !== ErrorCode.NOT_LEADER_OR_FOLLOWER) return errorCode
+  return epochError(Math.max(-1, target.currentLeaderEpoch), leaderEpoch) || errorCode
+}
+
+/** Only who follows this leader may read what is not committed yet, and in its present life (Partition.scala,
+ *  followerReplicaOrThrow; KIP-903). */
+function isServed({ request, replicaId }: Work, partition: Partition): boolean {
+  if (replicaId < 0) return true
+  return partition.hasFollower(replicaId) && !partition.isOfEarlierLife(replicaId, request.replicaState.replicaEpoch)
+}
+
+/** Its log agrees with this one up to there, and is synced: before the read, so that what comes in meanwhile does not
+ *  make it look late. */
+function noteFollower({ request, replicaId }: Work, target: FetchTarget, partition: Partition): void {
+  const { fetchOffset, logStartOffset } = target
+  partition.followerFetched(replicaId, fetchOffset, logStartOffset, request.replicaState.replicaEpoch)
+}
+
+export function readableEnd({ request, replicaId }: Work, partition: Partition): number {
+  if (replicaId !== CONSUMER) return partition.logEndOffset
+  return request.isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark
+}
+
+/** A fetcher whose last batch is of an epoch that ended earlier here has records that were never committed (KIP-320).
+ *  'unknown': this log has no such epoch, which is answered as an offset out of range (Partition.scala, readRecords). */
+function divergence(target: FetchTarget, partition: Partition): Result['divergingEpoch'] | 'unknown' {
+  if (target.lastFetchedEpoch < 0) return null
+  const found = partition.log.epochs.endOffsetFor(target.lastFetchedEpoch, partition.logEndOffset)
+  const { leaderEpoch, endOffset } = found
+  if (leaderEpoch < 0 || endOffset < 0) return 'unknown'
+  const diverges = leaderEpoch < target.lastFetchedEpoch || endOffset < target.fetchOffset
+  return diverges ? { epoch: leaderEpoch, endOffset } : null
+}
+
+function resultOf(
+  partition: Partition,
+  leaderId: number,
+  readableEnd: number,
+  records: readonly Buffer[],
+  sizeInBytes: number,
+  divergingEpoch: Result['divergingEpoch']
+): Result {
+  return {
+    errorCode: ErrorCode.NONE,
+    highWatermark: partition.highWatermark,
+    lastStableOffset: partition.lastStableOffset,
+    logStartOffset: partition.logStartOffset,
+    readableEnd,
+    sizeInBytes,
+    records,
+    leaderId,
+    leaderEpoch: partition.leaderEpoch,
+    divergingEpoch
+  }
+}
+
+function failed(errorCode: number, leaderId: number, leaderEpoch: number): Result {
+  return {
+    errorCode,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    readableEnd: -1,
+    sizeInBytes: 0,
+    records: EMPTY,
+    leaderId,
+    leaderEpoch,
+    divergingEpoch: null
+  }
+}
+
+function unreadable(error: unknown, leaderId: number, leaderEpoch: number): Result {
+  if (!isFailure(error)) throw error
+  return failed(errorCodeOf(error), leaderId, leaderEpoch)
+}
