@@ -7,8 +7,8 @@ import assert from 'node:assert/strict'
 
 const KIB = 1024
 const SLAB_BYTES = 2048 * KIB
-/** Larger pieces get a slab of their own, of a size that others are likely to want again. */
-const SHARED_BYTES_MAX = SLAB_BYTES / 4
+/** Pieces larger than this part of a slab get one of their own, of a size that others are likely to want again. */
+const SHARED_PART = 1 / 4
 const OWN_SLAB_STEP_BYTES = 128 * KIB
 /** What the pool keeps for later; the rest goes back to the system. */
 const IDLE_BYTES_MAX = 32 * 1024 * KIB
@@ -79,6 +79,7 @@ export class MemoryPool {
   #current: Slab | null = null
   /** Who fills memory of the current slab slowly: told to leave when it is full. */
   #leavers = new Set<() => void>()
+  #slabBytes = SLAB_BYTES
   /** Overwrites memory that nobody holds: whoever still reads it is found out. For tests and the simulator. */
   isPoisonous = false
 
@@ -92,9 +93,21 @@ export class MemoryPool {
     return this.#idleBytes
   }
 
+  /** Begins anew, with slabs of that size; what is held is the garbage collector's. For simulated worlds, whose processes
+   *  die without letting go. */
+  renew(slabBytes: number): void {
+    for (const slab of this.#slabs.values()) slab.lend()
+    this.#slabs.clear()
+    this.#leavers.clear()
+    this.#idle = []
+    this.#idleBytes = this.#sizeInBytes = 0
+    this.#current = null
+    this.#slabBytes = slabBytes
+  }
+
   /** Memory for `size` bytes, held once for the caller. */
   take(size: number): Buffer {
-    const slab = size <= SHARED_BYTES_MAX ? this.#withRoom(size) : this.#slab(ownSize(size))
+    const slab = size <= this.#slabBytes * SHARED_PART ? this.#withRoom(size) : this.#slab(ownSize(size))
     const from = slab.used
     slab.used += size
     slab.hold()
@@ -117,11 +130,11 @@ export class MemoryPool {
 
   #withRoom(size: number): Slab {
     const current = this.#current
-    if (current !== null && current.used + size <= SLAB_BYTES) return current
+    if (current !== null && current.used + size <= this.#slabBytes) return current
     const leavers = this.#leavers
     this.#leavers = new Set()
     for (const leave of leavers) leave()
-    const next = this.#slab(SLAB_BYTES)
+    const next = this.#slab(this.#slabBytes)
     next.hold()
     this.#current = next
     current?.letGo()
@@ -157,8 +170,7 @@ export class MemoryPool {
   }
 
   #forget(slab: Slab): void {
-    this.#slabs.delete(slab.bytes.buffer)
-    this.#sizeInBytes -= slab.bytes.length
+    if (this.#slabs.delete(slab.bytes.buffer)) this.#sizeInBytes -= slab.bytes.length
   }
 }
 

@@ -73,7 +73,7 @@ class Run {
   constructor(options: RunOptions) {
     this.#o = options
     const { seed, brokers, ms, kinds, everyMs = EVERY_MS, rest = 1 } = options
-    this.#world = new World({ seed, brokers, settings: settingsFor(brokers, rest > 1), skewMs: 50 })
+    this.#world = new World({ seed, brokers, settings: settingsFor(seed, brokers, rest > 1), skewMs: 50 })
     const copies = Math.min(2, brokers)
     this.#watch = new Watch({
       nodeIds: this.#world.nodes.map(each => each.id),
@@ -243,7 +243,7 @@ const CALM = {
 }
 
 /** What is the same in every run: small, and quick where waiting would teach nothing. */
-function settingsFor(brokers: number, isCalm: boolean): Record<string, string | number> {
+function settingsFor(seed: number, brokers: number, isCalm: boolean): Record<string, string | number> {
   const copies = Math.min(2, brokers)
   return {
     'offsets.topic.replication.factor': brokers,
@@ -254,6 +254,8 @@ function settingsFor(brokers: number, isCalm: boolean): Record<string, string | 
     'auto.create.topics.enable': 'false',
     'log.cleaner.enable': 'false',
     'moldau.log.level': 'info',
+    // In every second run readers that are a little late read the files.
+    ...(seed % 2 === 0 ? { 'moldau.tail.cache.bytes': 32 * 1024 } : {}),
     ...(isCalm ? CALM : {})
   }
 }

@@ -2,6 +2,7 @@
 // A seed replays byte for byte: `traceHash` is the same for the same seed, options and calls.
 import type { Clock } from '../../broker/clock.ts'
 import type { Network } from '../../broker/net/network.ts'
+import { memoryPool } from '../../protocol/memory-pool.ts'
 import { prepareCompression } from '../../protocol/records/compression.ts'
 import { Agenda } from './agenda.ts'
 import { Dice } from './dice.ts'
@@ -36,6 +37,7 @@ export const BROKER_PORT = 9092
 export const CONTROLLER_PORT = 9093
 const START_LIMIT_MS = 60_000
 const LINES_KEPT = 5000
+const SLAB_BYTES = 8 * 1024
 
 export class World {
   readonly agenda = new Agenda()
@@ -53,6 +55,9 @@ export class World {
   #checkedCount = 0
 
   constructor({ seed, brokers = 1, settings = {}, latency = { leastUs: 50, mostUs: 500 }, skewMs = 0 }: WorldOptions) {
+    // Small slabs go round fast, and show whoever reads memory that he does not hold.
+    memoryPool.renew(SLAB_BYTES)
+    memoryPool.isPoisonous = true
     this.dice = new Dice(String(seed))
     const { agenda, trace } = this
     this.network = new SimNetwork({ agenda, trace, dice: this.dice.of('network'), latency })
