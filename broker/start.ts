@@ -7,6 +7,7 @@ import type { Sources } from './config/sources.ts'
 import { type BrokerConfig, loadConfig } from './config.ts'
 import type { HttpServer } from './http/server.ts'
 import { createLogger, type Logger, setLogLevel } from './log.ts'
+import { LoopTurns } from './loop-turns.ts'
 import { VERSION } from './version.ts'
 
 /** How long a broker that cannot go on may take to stop. */
@@ -32,6 +33,8 @@ export async function start(
   // Whoever read what is printed may be gone: no reason to stop.
   process.stdout.on('error', () => {})
   for (const warning of warnings) log.warn({ warning }, 'settings')
+  const turns = new LoopTurns()
+  turns.start()
 
   let end: (why: Error | null) => void = () => {}
   const ended = new Promise<Error | null>(resolve => {
@@ -44,7 +47,7 @@ export async function start(
   const broker = await Promise.race([starting, ended.then(() => withinPatience(starting))])
   if (broker === null) return leaveUnready(await ended, log)
   greet(broker)
-  const http = await httpOf(config, broker, log)
+  const http = await httpOf(config, broker, turns, log)
   const why = await ended
   await http?.close()
   if (why !== null) {
@@ -101,11 +104,19 @@ function shownHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-async function httpOf(config: BrokerConfig, broker: Broker, log: Logger): Promise<HttpServer | null> {
+async function httpOf(config: BrokerConfig, broker: Broker, turns: LoopTurns, log: Logger): Promise<HttpServer | null> {
   const listener = config.get('moldau.http.listener')
   if (listener === 'off') return null
   const { openHttp } = await import('./http/server.ts')
-  const server = await openHttp({ listener, nextFree: !config.isGiven('moldau.http.listener'), broker, log })
+  const measured = {
+    turns,
+    memory: broker.memory,
+    get connections() {
+      return broker.connectionCount
+    }
+  }
+  const nextFree = !config.isGiven('moldau.http.listener')
+  const server = await openHttp({ listener, nextFree, broker, measured, log })
   if (server !== null) process.stdout.write(`  http    http://${shownHost(server.host)}:${server.port}/readyz\n`)
   return server
 }

@@ -61,7 +61,7 @@ export const connectionsSettings = {
   'queued.max.request.bytes': long(
     -1,
     'Bytes of requests that were read and are not yet answered, on all connections; -1: no limit.',
-    { ignored: 'each connection has bounds of its own on what it has in work' }
+    { ignored: 'moldau.memory.bytes bounds answers too' }
   ),
   'num.network.threads': int(3, 'Threads that read and write sockets.', {
     update: 'cluster-wide',

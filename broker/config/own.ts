@@ -13,10 +13,15 @@ export const ownSettings = {
     { min: -1 }
   ),
   'moldau.tail.cache.bytes': long(67108864, 'Memory for the newest records of all partitions.', { min: 0 }),
+  'moldau.memory.bytes': long(
+    268435456,
+    'Memory for requests and answers that are under way on all connections, and for the newest records.',
+    { min: 0 }
+  ),
   'moldau.cluster.id': text(null, 'The cluster id of a new data directory; default: a random one.', {
     pattern: { like: /^[\w-]{1,64}$/, says: 'letters, digits, _ and -, best 22 of them as Kafka makes them' }
   }),
-  'moldau.http.listener': text('off', 'Where /livez and /readyz are answered: host:port, or off.', {
+  'moldau.http.listener': text('off', 'Where /livez, /readyz and /metrics are answered: host:port, or off.', {
     pattern: { like: /^(off|\[[\da-fA-F:.]+\]:\d+|[^\s:]*:\d+)$/, says: 'host:port or off' }
   }),
   'moldau.log.level': word(

@@ -1,7 +1,8 @@
-// The HTTP side of a broker, on a port of its own: whether it lives, whether it serves. Loaded after the Kafka port is
-// open, and never a reason for the broker to stop: whatever fails here is one warning.
+// The HTTP side of a broker, on a port of its own: whether it lives, whether it serves, and its figures. Loaded after the
+// Kafka port is open, and never a reason for the broker to stop: whatever fails here is one warning.
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from '../log.ts'
+import { METRICS_TYPE, type Measured, metricsText } from './metrics.ts'
 
 export interface Health {
   readonly isReady: boolean
@@ -13,6 +14,7 @@ export interface HttpOptions {
   /** Take the next port while the one asked for is in use. */
   readonly nextFree: boolean
   readonly broker: Health
+  readonly measured: Measured
   readonly log: Logger
 }
 
@@ -25,12 +27,12 @@ export interface HttpServer {
 const PORTS_TO_TRY = 100
 
 /** Null if it could not be opened; the log says why. */
-export async function openHttp({ listener, nextFree, broker, log }: HttpOptions): Promise<HttpServer | null> {
+export async function openHttp({ listener, nextFree, broker, measured, log }: HttpOptions): Promise<HttpServer | null> {
   const at = listener.lastIndexOf(':')
   const host = listener.slice(0, at).replace(/^\[|\]$/g, '') || '::'
   const first = Number(listener.slice(at + 1))
   for (let port = first; ; port++) {
-    const app = routes(broker)
+    const app = routes(broker, measured)
     try {
       await app.listen({ host, port })
       const bound = app.server.address()
@@ -45,12 +47,13 @@ export async function openHttp({ listener, nextFree, broker, log }: HttpOptions)
   }
 }
 
-function routes(broker: Health): FastifyInstance {
+function routes(broker: Health, measured: Measured): FastifyInstance {
   const app = Fastify({ logger: false, forceCloseConnections: true, bodyLimit: 1024 * 1024 })
   app.get('/livez', async () => ({ status: 'live' }))
   app.get('/readyz', async (_, reply) => {
     const ready = broker.isReady
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready' })
   })
+  app.get('/metrics', (_, reply) => reply.type(METRICS_TYPE).send(metricsText(measured)))
   return app
 }

@@ -1,17 +1,29 @@
-// /livez and /readyz, the next free port, and that nothing that fails here is more than a warning.
+// /livez, /readyz and /metrics, the next free port, and that nothing that fails here is more than a warning.
 import { test } from 'tap'
+import { systemClock } from '../../../broker/clock.ts'
 import { type HttpServer, openHttp } from '../../../broker/http/server.ts'
 import { createLogger, readableLine } from '../../../broker/log.ts'
+import { LoopTurns } from '../../../broker/loop-turns.ts'
+import { MemoryBudget } from '../../../broker/net/budget.ts'
 
 function logged() {
   const lines: { level: string; msg: string; reason?: string }[] = []
   return { lines, log: createLogger({ level: 'info', to: { write: line => lines.push(JSON.parse(line)) } }) }
 }
 
+const turns = new LoopTurns()
+const memory = new MemoryBudget({
+  clock: systemClock,
+  limitBytes: 256 * 2 ** 20,
+  cacheBytes: 64 * 2 ** 20,
+  maxFrameBytes: 2 ** 20
+})
+const measured = { turns, memory, connections: 7 }
+
 test('whether it lives and whether it is ready', async t => {
   const broker = { isReady: false }
   const { log } = logged()
-  const server = (await openHttp({ listener: '127.0.0.1:0', nextFree: false, broker, log })) as HttpServer
+  const server = (await openHttp({ listener: '127.0.0.1:0', nextFree: false, broker, measured, log })) as HttpServer
   t.teardown(() => server.close())
   const ask = async (path: string) => {
     const reply = await fetch(`http://127.0.0.1:${server.port}${path}`)
@@ -22,20 +34,39 @@ test('whether it lives and whether it is ready', async t => {
   broker.isReady = true
   t.same(await ask('/readyz'), [200, '{"status":"ready"}'])
   t.equal((await ask('/other'))[0], 404)
+  turns.start()
+  while (turns.count < 3) await new Promise(setImmediate)
+  turns.stop()
+  memory.takeSmall(17)
+  const [status, text] = await ask('/metrics')
+  t.equal(status, 200)
+  const value = (name: string) =>
+    Number(new RegExp(`^${name.replace(/[{}+]/g, '\\$&')} (\\S+)$`, 'm').exec(String(text))?.[1])
+  t.equal(value('moldau_connections'), 7)
+  t.equal(value('moldau_memory_bytes{of="small-requests"}'), 17)
+  t.equal(value('moldau_loop_turn_cpu_seconds_count'), turns.count)
+  t.equal(value('moldau_loop_turn_cpu_seconds_bucket{le="+Inf"}'), turns.count)
+  t.ok(value('process_resident_memory_bytes') > 2 ** 20)
+  for (const line of String(text).trim().split('\n')) {
+    t.match(
+      line,
+      /^# (HELP [a-z_]+ \S.*|TYPE [a-z_]+ (gauge|counter|histogram))$|^[a-z_]+(\{(of|le)="[^"]+"\})? [\d.e-]+$/
+    )
+  }
 })
 
 test('a taken port: the next one if nobody asked for this one, else a warning', async t => {
   const broker = { isReady: true }
   const { log, lines } = logged()
-  const first = (await openHttp({ listener: '127.0.0.1:0', nextFree: false, broker, log })) as HttpServer
+  const first = (await openHttp({ listener: '127.0.0.1:0', nextFree: false, broker, measured, log })) as HttpServer
   t.teardown(() => first.close())
   const listener = `127.0.0.1:${first.port}`
-  const second = (await openHttp({ listener, nextFree: true, broker, log })) as HttpServer
+  const second = (await openHttp({ listener, nextFree: true, broker, measured, log })) as HttpServer
   t.teardown(() => second.close())
   t.ok(second.port > first.port)
-  t.equal(await openHttp({ listener, nextFree: false, broker, log }), null)
+  t.equal(await openHttp({ listener, nextFree: false, broker, measured, log }), null)
   t.match(lines, [{ level: 'warn', msg: 'no-http', reason: 'the port is in use' }])
-  t.equal(await openHttp({ listener: '256.0.0.1:0', nextFree: true, broker, log }), null, 'no such address')
+  t.equal(await openHttp({ listener: '256.0.0.1:0', nextFree: true, broker, measured, log }), null, 'no such address')
   t.equal(lines.length, 2)
 })
 

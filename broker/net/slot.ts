@@ -1,0 +1,28 @@
+// The place of one request in the order of a connection's replies, and what memory it holds until it has been answered.
+import type { Holds } from '../../protocol/memory-pool.ts'
+import type { AnswerLease, FrameRoom } from './budget.ts'
+
+/** A reply not yet due: null bytes mean that nothing is sent (acks=0), but the place in the order is kept. */
+export interface Slot {
+  done: boolean
+  buffers: readonly Buffer[] | null
+  /** Why the connection ends here: the replies before still leave. */
+  failure: Error | null
+  /** Size of the request, which is in memory until it is answered. */
+  readonly bytes: number
+  /** Of a turn. */
+  readonly holds: Holds | null
+  /** Of a large request. */
+  readonly room: FrameRoom | null
+  /** Of the reply that is being made, until it is on its way. */
+  lease: AnswerLease | null
+}
+
+/** One that was answered at once. */
+export const DONE: Slot = { done: true, buffers: null, failure: null, bytes: 0, holds: null, room: null, lease: null }
+
+/** Its reply will not be sent. */
+export function abandon(slot: Slot): void {
+  slot.holds?.letGo()
+  slot.lease?.clear()
+}
