@@ -1,59 +1,101 @@
 // Many deadlines, few timers: parked requests (Produce waiting for replicas, Fetch waiting for data) mostly end before
-// their time is up, so a deadline costs one entry in a set of its bucket, and only the earliest bucket has a timer.
+// their time is up. Those that wait equally long come due in the order of their coming, so each length has a list, and
+// only the earliest of all has a timer. Lists are of links, not of slots: what is cancelled leaves nothing behind that
+// the collector of garbage would have to copy.
 import type { Clock, Timer } from './clock.ts'
 
+/** One deadline, for cancel. */
 export interface Deadline {
-  /** The bucket, in units of the granularity; for cancel. */
-  readonly bucket: number
-  readonly expire: () => void
+  /** In units of the granularity. */
+  readonly due: number
 }
+
+class Entry implements Deadline {
+  readonly due: number
+  readonly expire: () => void
+  before: Entry
+  after: Entry
+
+  constructor(due: number, expire: () => void) {
+    this.due = due
+    this.expire = expire
+    this.before = this.after = this
+  }
+
+  /** Behind everything in the ring that `head` is the head of. */
+  join(head: Entry): void {
+    this.before = head.before
+    this.after = head
+    head.before.after = this
+    head.before = this
+  }
+
+  leave(): void {
+    this.before.after = this.after
+    this.after.before = this.before
+    this.before = this.after = this
+  }
+}
+
+/** Lengths that nobody waits for any more are looked for when there are so many: they mostly come again at once. */
+const LENGTHS_KEPT = 64
 
 export class Deadlines {
   readonly #clock: Clock
   readonly #granularityMs: number
-  readonly #buckets = new Map<number, Set<Deadline>>()
+  /** By whole milliseconds to wait: the head of a ring of entries, earliest first. */
+  readonly #lengths = new Map<number, Entry>()
+  #lengthsKept = LENGTHS_KEPT
   #timer: Timer | null = null
-  #timerBucket = Number.POSITIVE_INFINITY
+  #timerDue = Number.POSITIVE_INFINITY
 
-  /** A deadline expires up to `granularityMs` late, never early. */
+  /** A deadline expires up to `granularityMs` and one millisecond late, never early. */
   constructor(clock: Clock, granularityMs = 5) {
     this.#clock = clock
     this.#granularityMs = granularityMs
   }
 
   add(afterMs: number, expire: () => void): Deadline {
-    const bucket = Math.ceil((this.#clock.monotonicMs() + Math.max(0, afterMs)) / this.#granularityMs)
-    const deadline = { bucket, expire }
-    const entries = this.#buckets.get(bucket)
-    if (entries) entries.add(deadline)
-    else this.#buckets.set(bucket, new Set([deadline]))
-    if (bucket < this.#timerBucket) this.#arm(bucket)
-    return deadline
+    const lengthMs = Math.ceil(Math.max(0, afterMs))
+    const entry = new Entry(Math.ceil((this.#clock.monotonicMs() + lengthMs) / this.#granularityMs), expire)
+    entry.join(this.#lengths.get(lengthMs) ?? this.#newLength(lengthMs))
+    if (entry.due < this.#timerDue) this.#arm(entry.due)
+    return entry
   }
 
+  /** Once more is no harm. */
   cancel(deadline: Deadline): void {
-    const entries = this.#buckets.get(deadline.bucket)
-    if (entries?.delete(deadline) && entries.size === 0) this.#buckets.delete(deadline.bucket)
+    ;(deadline as Entry).leave()
   }
 
-  #arm(bucket: number): void {
+  #newLength(lengthMs: number): Entry {
+    if (this.#lengths.size >= this.#lengthsKept) {
+      for (const [key, head] of this.#lengths) if (head.after === head) this.#lengths.delete(key)
+      this.#lengthsKept = Math.max(LENGTHS_KEPT, 2 * this.#lengths.size)
+    }
+    const head = new Entry(Number.POSITIVE_INFINITY, () => {})
+    this.#lengths.set(lengthMs, head)
+    return head
+  }
+
+  #arm(due: number): void {
     this.#timer?.cancel()
-    this.#timerBucket = bucket
-    const waitMs = Math.max(0, bucket * this.#granularityMs - this.#clock.monotonicMs())
+    this.#timerDue = due
+    const waitMs = Math.max(0, due * this.#granularityMs - this.#clock.monotonicMs())
     this.#timer = this.#clock.after(waitMs, () => this.#expire())
   }
 
   #expire(): void {
-    this.#timerBucket = Number.POSITIVE_INFINITY
+    this.#timerDue = Number.POSITIVE_INFINITY
     const now = Math.floor(this.#clock.monotonicMs() / this.#granularityMs)
-    let earliest = Number.POSITIVE_INFINITY
-    for (const [bucket, entries] of this.#buckets) {
-      if (bucket <= now) {
-        this.#buckets.delete(bucket)
-        for (const each of entries) each.expire()
+    for (const head of this.#lengths.values()) {
+      for (let first = head.after; first.due <= now; first = head.after) {
+        first.leave()
+        first.expire()
       }
     }
-    for (const bucket of this.#buckets.keys()) if (bucket < earliest) earliest = bucket
-    if (earliest < this.#timerBucket) this.#arm(earliest)
+    let earliest = Number.POSITIVE_INFINITY
+    for (const head of this.#lengths.values()) if (head.after.due < earliest) earliest = head.after.due
+    if (earliest < this.#timerDue) this.#arm(earliest)
   }
 }
