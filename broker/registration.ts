@@ -15,6 +15,8 @@ const RETRY_MS = 20
 const AGAIN_MS = 100
 /** How long a stop waits for a controller. */
 const STOP_MS = 5000
+/** And for the metadata that says who leads instead. */
+const READ_END_MS = 1000
 
 export interface RegistrationOptions {
   readonly channel: Pick<ControllerChannel, 'registerBroker' | 'registerController' | 'heartbeat'>
@@ -62,6 +64,7 @@ export class Registration {
   #wake: (() => void) | null = null
   #isNews = false
   #isStopping = false
+  #metadata: Pick<MetadataCache, 'image' | 'onChange'> | null = null
 
   constructor(o: RegistrationOptions) {
     this.#o = o
@@ -127,16 +130,17 @@ export class Registration {
   }
 
   /** A broker that stops waits until the others are known to have read so: they say it at once. */
-  followMetadata(metadata: Pick<MetadataCache, 'onChange'>): void {
+  followMetadata(metadata: Pick<MetadataCache, 'image' | 'onChange'>): void {
     const { nodeId } = this.#o
+    this.#metadata = metadata
     metadata.onChange(({ brokers }, delta) => {
       const isStopping = (id: BrokerId) => id !== nodeId && brokers.get(id)?.inControlledShutdown === true
       if ([...delta.brokers].some(isStopping)) this.reportNow()
     })
   }
 
-  /** Gives leaderships away, and resolves when nobody counts on this broker any more. A controller that cannot be found
-   *  is no reason to stay. */
+  /** Gives leaderships away, and resolves when nobody counts on this broker any more, itself included. A controller that
+   *  cannot be found is no reason to stay. */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#timer?.cancel()
@@ -149,7 +153,9 @@ export class Registration {
       if (leftMs <= 0) break
       // A short try: between two it is asked whether there is anybody left to answer.
       const reply = await this.#heartbeat(true, Math.min(leftMs, STOP_MS / 10)).catch(passing)
-      if (reply !== null && (reply.shouldShutDown || reply.errorCode !== ErrorCode.NONE)) return
+      if (reply !== null && (reply.shouldShutDown || reply.errorCode !== ErrorCode.NONE)) {
+        return reply.shouldShutDown ? await this.#readEnd() : undefined
+      }
       if (reply === null && (await isAlone())) {
         logger.info('left-without-a-controller')
         return
@@ -158,6 +164,31 @@ export class Registration {
       if (attempt > 0) await this.#pause(RETRY_MS)
     }
     logger.warn('controlled-shutdown-failed')
+  }
+
+  /** The others have read who leads instead; so should this broker, before it takes no part in the quorum any more:
+   *  whoever waits for an ack here is to be told. */
+  #readEnd(): Promise<void> {
+    const metadata = this.#metadata
+    if (metadata === null || !this.#leadsAny(metadata)) return Promise.resolve()
+    return new Promise(resolve => {
+      const done = (): void => {
+        limit.cancel()
+        unsubscribe()
+        resolve()
+      }
+      const limit = this.#o.clock.after(READ_END_MS, done)
+      const unsubscribe = metadata.onChange(() => {
+        if (!this.#leadsAny(metadata)) done()
+      })
+    })
+  }
+
+  #leadsAny({ image }: Pick<MetadataCache, 'image'>): boolean {
+    for (const { partitions } of image.topicsById.values()) {
+      if (partitions.some(each => each?.leader === this.#o.nodeId)) return true
+    }
+    return false
   }
 
   #self() {

@@ -46,6 +46,8 @@ const LIST_OFFSETS_VERSION = 11
 const LATEST = -1
 const EARLIEST = -2
 const SHORTEST_BACK_OFF_MS = 20
+/** Of one partition: most often its leader is in office a moment later, when it has read what this broker has read. */
+const SHORTEST_PARTITION_BACK_OFF_MS = 2
 /** The other partitions wait for a slow sync so long, once. */
 const SYNC_ROUND_MS = 50
 /** How long a fetch may wait at the leader while a partition of ours is about to come back. */
@@ -55,8 +57,8 @@ const SHORT_WAIT_MS = 20
 const PATIENCE_MS = 3_000
 const DOUBLED_AT_MOST = 2
 /** Partitions that are to be followed at once may end a fetch that waits at the leader, but only so often. */
-const INTERRUPT_AFTER_MS = 3
-const INTERRUPT_EVERY_MS = 100
+const INTERRUPT_AFTER_MS = 1
+const INTERRUPT_EVERY_MS = 30
 
 export class ReplicaFetcher {
   readonly leaderId: BrokerId
@@ -114,7 +116,8 @@ export class ReplicaFetcher {
     this.#hurry()
     if (this.#isRunning) return
     this.#isRunning = true
-    void this.#run()
+    // What else is to be followed at the same time goes with the first fetch.
+    this.#o.clock.endOfTurn(() => void this.#run())
   }
 
   unfollow(partition: Partition): void {
@@ -178,7 +181,7 @@ export class ReplicaFetcher {
     const { following } = entry
     if (following.backOff !== entry.backOff) {
       entry.backOff = following.backOff
-      const waitMs = backOffMs(entry.backOff, this.#longestBackOffMs())
+      const waitMs = backOffMs(entry.backOff, this.#longestBackOffMs(), SHORTEST_PARTITION_BACK_OFF_MS)
       entry.retryAtMs = entry.backOff === 0 ? 0 : this.#o.clock.monotonicMs() + waitMs
     }
     const isBusy = following.status !== 'offline' && following.ask() === null
@@ -352,6 +355,6 @@ function keyOf(topicId: Uuid, partition: number): string {
 }
 
 /** 0 after no failure; then short, and doubled with each further one. */
-function backOffMs(failures: number, longestMs: number): number {
-  return failures === 0 ? 0 : Math.min(longestMs, SHORTEST_BACK_OFF_MS * 2 ** Math.min(20, failures - 1))
+function backOffMs(failures: number, longestMs: number, shortestMs = SHORTEST_BACK_OFF_MS): number {
+  return failures === 0 ? 0 : Math.min(longestMs, shortestMs * 2 ** Math.min(20, failures - 1))
 }

@@ -3,6 +3,7 @@
 import { test } from 'tap'
 import { World } from '../../clients/simulate/world.ts'
 import { FAULTS, tellOfCluster } from './cluster-story.ts'
+import { tellOfStop } from './gap-story.ts'
 
 /** Hints (a reset or a refused connection) make these short; silence must wait for sessions and time-outs (6 s, 2 s). */
 const NOTICED = ['kill', 'crash', 'stop', 'reset'] as const
@@ -28,6 +29,18 @@ test('deaths that can be noticed: nothing is lost, and nobody waits for a second
     t.ok(story.longestGapMs < 1000, `seed ${seed}: ${story.longestGapMs} ms; ${story.faults.join(', ')}`)
     t.ok(story.acked > 100)
   }
+})
+
+test('a stop in order: its partitions are silent for a few round trips, the controller its own too', async t => {
+  for (const isController of [false, true]) {
+    const { gapsMs, stoppedMs } = await tellOfStop({ seed: 7, isController })
+    t.ok(Math.max(...gapsMs) < 30, `controller: ${isController}: ${gapsMs} ms`)
+    t.ok(stoppedMs < 100, `stopped after ${stoppedMs} ms`)
+  }
+  // It reads last of all who leads instead: whoever waits for an ack there is told, not left until its time is up.
+  const { gapsMs, stoppedMs } = await tellOfStop({ seed: 3, isController: false, slowness: 20 })
+  t.ok(Math.max(...gapsMs) < 30, `a slow disk: ${gapsMs} ms`)
+  t.ok(stoppedMs < 1000, `stopped after ${stoppedMs} ms`)
 })
 
 test('a disk that fails: all that the node leads is given away before its process ends, by the controller too', async t => {
