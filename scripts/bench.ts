@@ -6,7 +6,15 @@ import { parseArgs } from 'node:util'
 import { jsonOf, markdownOf, type RowResult, tableOf } from './bench/report.ts'
 import { ALIASES, ROWS } from './bench/rows.ts'
 import { type RunOptions, runRow } from './bench/run.ts'
-import { DEFAULT_DIRECTORY, floorOf, kafkaOf, moldauOf, runningAt, type Subject } from './bench/subject.ts'
+import {
+  DEFAULT_DIRECTORY,
+  floorOf,
+  freshDirectory,
+  kafkaOf,
+  moldauOf,
+  runningAt,
+  type Subject
+} from './bench/subject.ts'
 import type { Row } from './bench/workload.ts'
 
 if (process.argv[2] === 'cluster') {
@@ -32,6 +40,8 @@ const { values, positionals } = parseArgs({
     set: { type: 'string', multiple: true, default: [] },
     directory: { type: 'string', default: DEFAULT_DIRECTORY },
     'old-gb': { type: 'string' },
+    'crash-gb': { type: 'string' },
+    idle: { type: 'string' },
     json: { type: 'boolean', default: false },
     markdown: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false }
@@ -53,6 +63,8 @@ npm run bench -- cluster [options]      three brokers; it has a --help of its ow
   --set KEY=VALUE       a setting of moldau; may stand several times
   --directory DIR       where data goes while it runs
   --old-gb N            size of the old topic of the row catch-up (2; --quick: 0.25)
+  --crash-gb N          size of the log of the row crash (10; --quick: 0.5)
+  --idle N              seconds in which nobody asks 1,000 and 10,000 partitions for anything (10; --quick: 2)
   --json, --markdown    other ways to tell the figures
 
 CPU, memory and disk are those of the broker's processes, from the operating system. A ratio is the first by the second: above 1 for
@@ -129,6 +141,9 @@ const options: RunOptions = {
   rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
   warmSeconds: Number(values.warm ?? (values.quick ? 0.5 : 2)),
   oldBytes: Number(values['old-gb'] ?? (values.quick ? 0.25 : 2)) * 1e9,
+  crashBytes: Number(values['crash-gb'] ?? (values.quick ? 0.5 : 10)) * 1e9,
+  idleSeconds: Number(values.idle ?? (values.quick ? 2 : 10)),
+  freshDirectory: () => freshDirectory(place),
   progress
 }
 

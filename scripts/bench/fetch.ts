@@ -22,13 +22,19 @@ export interface FetchShape {
   readonly inOrder: boolean
 }
 
-export function fetchFrame(topic: string, fetchOffset: number, maxBytes: number, maxWaitMs = 100): Buffer {
+export function fetchFrame(
+  topic: string,
+  fetchOffset: number,
+  maxBytes: number,
+  maxWaitMs = 100,
+  partition = 0
+): Buffer {
   return Buffer.concat(
     encodeRequest(fetch, FETCH_VERSION, 0, 'bench', {
       maxWaitMs,
       minBytes: 1,
       maxBytes,
-      topics: [{ topic, partitions: [{ partition: 0, fetchOffset, partitionMaxBytes: maxBytes }] }]
+      topics: [{ topic, partitions: [{ partition, fetchOffset, partitionMaxBytes: maxBytes }] }]
     })
   )
 }
@@ -83,9 +89,17 @@ class FetchLane implements Lane {
   }
 }
 
-/** Fills partition 0, some requests on their way at a time; returns the offset behind the last record. */
-export async function fill(pipe: Pipe, topic: string, batch: Buffer, recordsPerBatch: number, bytes: number) {
-  const frame = produceFrame(topic, [0], 1, batch)
+export interface Filling {
+  readonly topic: string
+  readonly partition: number
+  readonly batch: Buffer
+  readonly recordsPerBatch: number
+  readonly bytes: number
+}
+
+/** Fills a partition, some requests on their way at a time; returns the offset behind the last record. */
+export async function fill(pipe: Pipe, { topic, partition, batch, recordsPerBatch, bytes }: Filling): Promise<number> {
+  const frame = produceFrame(topic, [partition], 1, batch)
   const first = await untilAccepted(pipe, frame)
   let left = Math.ceil(bytes / batch.length) - 1
   const count = left + 1
@@ -117,7 +131,13 @@ export async function setUpFetch(scene: Scene, shape: FetchShape): Promise<Stage
     name = topic.name
     address = topic.leaders[0] as string
     const filler = await Pipe.open(address)
-    await fill(filler, name, batch, in64k.recordsPerBatch, shape.logBytes)
+    await fill(filler, {
+      topic: name,
+      partition: 0,
+      batch,
+      recordsPerBatch: in64k.recordsPerBatch,
+      bytes: shape.logBytes
+    })
     filler.close()
     close = async () => {
       await cluster.deleteTopics([name])

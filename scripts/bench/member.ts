@@ -28,15 +28,17 @@ const SUBSCRIPTION = Buffer.from('00010000000100056f726465720000000000000000', '
 /** Joins and syncs, again and again until a generation has come to its end. */
 export async function join(pipe: Pipe, group: string, known = ''): Promise<Joined> {
   let memberId = known
-  return await untilDone(`a place in ${group}`, async () => {
-    const joined = await ask(pipe, joinGroup, 5, {
+  const request = () =>
+    ask(pipe, joinGroup, 5, {
       ...{ groupId: group, sessionTimeoutMs: SESSION_MS, rebalanceTimeoutMs: SESSION_MS, memberId },
       protocolType: 'consumer',
       protocols: [{ name: 'range', metadata: SUBSCRIPTION }]
     })
+  return await untilDone(`a place in ${group}`, async () => {
+    let joined = await request()
     if (joined.errorCode === MEMBER_ID_REQUIRED) {
       memberId = joined.memberId
-      return null
+      joined = await request()
     }
     if (TRANSIENT.has(joined.errorCode)) return null
     if (joined.errorCode !== 0) throw new Error(`join failed with error ${joined.errorCode}`)

@@ -74,18 +74,19 @@ export class Connections {
 }
 
 /** A broker may say that a topic is made before its leaders are in office. */
-export async function untilAccepted(pipe: Pipe, frame: Buffer): Promise<number> {
-  return await untilDone('the first produce to a partition', async () => {
+export async function untilAccepted(pipe: Pipe, frame: Buffer, limitMs?: number): Promise<number> {
+  const attempt = async () => {
     const answer = await new Promise<Buffer>(done => pipe.send([frame], each => done(Buffer.from(each))))
     try {
       return checkProduced(answer)
     } catch {
       return null
     }
-  })
+  }
+  return await untilDone('the first produce to a partition', attempt, limitMs)
 }
 
-class ProduceLane implements Lane {
+export class ProduceLane implements Lane {
   readonly pipe: Pipe
   readonly #frames: readonly Buffer[]
   readonly #shape: ProduceShape
@@ -233,7 +234,7 @@ class IdempotentLane implements Lane {
     for (const [index, at] of this.#places.entries()) {
       this.#sequences[index] = this.#patch.put(this.#frame, at, this.#sequences[index] as number)
     }
-    return this.#slot.of(this.#frame)
+    return this.#slot.of(this.#frame, true)
   }
 
   check(frame: Buffer, _size: number, tally: Tally): void {

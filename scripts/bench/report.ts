@@ -59,7 +59,7 @@ export function tableOf(results: readonly RowResult[]): string {
   for (const result of results) {
     for (const [name, figures] of result.figures) lines.push([result.row.name, name, ...cellsOf(result, figures)])
     const ratios = ratiosBetween(result)
-    if (ratios !== null) lines.push(['', 'ratio', ...ratioCells(result.row, ratios)])
+    if (ratios !== null) lines.push(['', 'ratio', ...ratioCells(result.row, ratios, firstOf(result))])
   }
   const widths = HEAD.map((_, column) => Math.max(...lines.map(line => (line[column] ?? '').length)))
   return lines
@@ -72,9 +72,9 @@ export function tableOf(results: readonly RowResult[]): string {
     .join('\n')
 }
 
-function ratioCells(row: Row, ratios: Record<string, number>): string[] {
+function ratioCells(row: Row, ratios: Record<string, number>, own: Figures): string[] {
   const times = (name: string) => (ratios[name] === undefined ? '' : `${ratios[name].toFixed(2)}x`)
-  const verdict = verdictOf(row, ratios)
+  const verdict = verdictOf(row, ratios, own)
   const goal = verdict === null ? '' : `${verdict.isMet ? 'goal met' : 'goal not met'}: ${verdict.limits.join(', ')}`
   const others = Object.keys(ratios)
     .filter(name => !ALWAYS_TOLD.has(name))
@@ -84,6 +84,8 @@ function ratioCells(row: Row, ratios: Record<string, number>): string[] {
     [goal, ...others].filter(each => each !== '').join('; ')
   ]
 }
+
+const firstOf = ({ figures }: RowResult): Figures => [...figures.values()][0] ?? {}
 
 /** The first subject by the second. A floor is compared with nobody. */
 export function ratiosBetween({ figures }: RowResult): Record<string, number> | null {
@@ -120,7 +122,7 @@ export function jsonOf(results: readonly RowResult[], names: readonly string[]):
     results.flatMap(each => {
       const found = ratiosBetween(each)
       if (found === null) return []
-      const verdict = verdictOf(each.row, found)
+      const verdict = verdictOf(each.row, found, firstOf(each))
       const numbers = Object.fromEntries(Object.entries(found).map(([name, ratio]) => [name, rounded(ratio)]))
       return [[each.row.name, { ...numbers, ...(verdict === null ? {} : { goalMet: verdict.isMet }) }] as const]
     })
@@ -152,7 +154,7 @@ export function markdownOf(results: readonly RowResult[], names: readonly string
     .filter(({ row }) => row.goal !== undefined)
     .map(result => {
       const ratios = ratiosBetween(result)
-      const verdict = ratios === null ? null : verdictOf(result.row, ratios)
+      const verdict = verdictOf(result.row, ratios ?? {}, firstOf(result))
       const times = (name: string) => (ratios?.[name] === undefined ? '-' : ratios[name].toFixed(2))
       const label = result.row.goal?.label ?? result.row.name
       const keys = result.row.ratios ?? { rate: rateOf(result.row), cpu: costOf(result.row) }

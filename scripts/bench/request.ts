@@ -31,8 +31,9 @@ export class Slot {
   /** The correlation id of the last `of`. */
   correlationId = 0
 
-  of(frame: Buffer): readonly Buffer[] {
-    if (this.#frame !== frame) {
+  /** `isNew`: the frame's bytes are others than last time. */
+  of(frame: Buffer, isNew = false): readonly Buffer[] {
+    if (isNew || this.#frame !== frame) {
       this.#frame = frame
       if (frame.length <= COPY_UP_TO) this.#buffers = [Buffer.from(frame)]
       else {

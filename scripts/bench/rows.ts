@@ -1,7 +1,10 @@
-// All rows of the benchmark that are loads on a running broker. Those of section "table" are what the README shows.
+// All rows of the benchmark, with what is expected of them. Those with a goal make the README's table.
 import { setUpFetch } from './fetch.ts'
+import { setUpJoin } from './groups.ts'
+import { liveCrash, livePartitions, liveStart } from './lives.ts'
 import { in16k, in64k, setUpIdempotent, setUpProduce, single } from './produce.ts'
 import { type SmallShape, setUpSmall } from './small.ts'
+import { setUpCatchUp, setUpFanOut } from './tail.ts'
 import type { Goal, Row, Scene } from './workload.ts'
 
 const MB = 1 << 20
@@ -186,7 +189,116 @@ const LATENCY: readonly Row[] = [1000, 10_000].map(perSecond =>
   )
 )
 
-export const ROWS: readonly Row[] = [...PRODUCE, ...FETCH, ...SMALL, ...LATENCY, ...VARIANTS]
+const TAIL: readonly Row[] = [
+  {
+    ...{ name: 'fan-out', group: 'tail', durability: 'default', unit: 'bytes' },
+    what: 'one writer at 2,000 records/s, 20 readers at the end; latency from due to delivered, CPU per GB delivered',
+    goal: { label: 'one writer at 2,000 records/s, 20 tailing readers: end to end', atMost: { p99: 0.5, cpu: 0.3 } },
+    shows: [
+      { name: 'p99Ms', unit: 'ms p99' },
+      { name: 'cpuSecondsPerGigabyte', unit: 's/GB' }
+    ],
+    ratios: { rate: 'p99Ms', cpu: 'cpuSecondsPerGigabyte' },
+    setUp: scene => setUpFanOut(scene, { readers: 20, perSecond: 2000 })
+  },
+  {
+    ...{ name: 'catch-up', group: 'tail', durability: 'default', unit: 'requests', mostRounds: 2 },
+    what: 'end to end at 1,000 records/s, quiet and while others read an old topic at 200 MB/s (--old-gb)',
+    goal: { label: 'end-to-end p99 beside 200 MB/s of catch-up reads, by quiet', within: { besideByQuiet: 1.3 } },
+    shows: [
+      { name: 'besideByQuiet', unit: 'x' },
+      { name: 'quietP99Ms', unit: 'ms quiet' },
+      { name: 'besideP99Ms', unit: 'ms beside' }
+    ],
+    ratios: { rate: 'besideP99Ms', cpu: 'cpuCores' },
+    setUp: scene => setUpCatchUp(scene, { perSecond: 1000, bytesPerSecond: 200e6 })
+  }
+]
+
+const GROUPS: readonly Row[] = [
+  {
+    ...{ name: 'join-100', group: 'groups', durability: 'page-cache', unit: 'requests' },
+    what: '100 consumers become one group: until all are in one generation',
+    goal: { label: '100 consumers join one group' },
+    shows: [{ name: 'joinMs', unit: 'ms' }],
+    ratios: { rate: 'joinMs', cpu: 'cpuMicrosPerRequest' },
+    setUp: scene => setUpJoin(scene, 100)
+  },
+  smallRow(
+    { kind: 'offset-commit', connections: 16, depth: 1, perSecond: 1000 },
+    'commits-1k',
+    'OffsetCommit at 1,000 a second',
+    {
+      ...{ group: 'groups', durability: 'default', goal: { label: '1,000 commits/s' } },
+      shows: [
+        { name: 'p99Ms', unit: 'ms p99' },
+        { name: 'cpuMicrosPerRequest', unit: 'us' }
+      ],
+      ratios: { rate: 'p99Ms', cpu: 'cpuMicrosPerRequest' }
+    }
+  )
+]
+
+const liveRow = (name: string, what: string, live: NonNullable<Row['live']>, more: Partial<Row>): Row => ({
+  ...{ name, what, group: 'lives', durability: 'default', unit: 'requests' },
+  ...more,
+  live
+})
+
+const manyShown = [
+  { name: 'createMs', unit: 'ms created' },
+  { name: 'idlePercent', unit: '% idle' },
+  { name: 'kilobytesEach', unit: 'KB each' },
+  { name: 'restartMs', unit: 'ms restart' }
+]
+const manyRatios = { rate: 'restartMs', cpu: 'restartCpuSeconds' }
+
+const LIVES: readonly Row[] = [
+  liveRow('start', 'process start to first accepted produce, empty directory', liveStart, {
+    goal: {
+      label: 'process start (empty directory) to first accepted produce',
+      within: { startMs: 200, startCpuSeconds: 0.3, startMegabytes: 80 }
+    },
+    shows: [
+      { name: 'startMs', unit: 'ms' },
+      { name: 'startCpuSeconds', unit: 'CPU s' },
+      { name: 'startMegabytes', unit: 'MB' }
+    ],
+    ratios: { rate: 'startMs', cpu: 'startCpuSeconds' }
+  }),
+  liveRow(
+    'partitions-1k',
+    '1,000 partitions: created, idle, memory, killed and started again to the first accepted produce',
+    scene => livePartitions(scene, 1000),
+    { mostRounds: 1, goal: { label: '1,000 partitions' }, shows: manyShown, ratios: manyRatios }
+  ),
+  liveRow('partitions-10k', '10,000 partitions, likewise', scene => livePartitions(scene, 10_000), {
+    goal: {
+      label: '10,000 partitions',
+      within: { createMs: 2000, idlePercent: 1, kilobytesEach: 3, restartMs: 2000 }
+    },
+    ...{ mostRounds: 1, shows: manyShown, ratios: manyRatios }
+  }),
+  liveRow(
+    'crash',
+    'kill -9 with a large log that was never closed, to the first produce to all (--crash-gb)',
+    liveCrash,
+    {
+      goal: { label: 'kill -9 with 10 GB, start to first accepted produce' },
+      mostRounds: 1,
+      shows: [
+        { name: 'restartMs', unit: 'ms' },
+        { name: 'restartCpuSeconds', unit: 'CPU s' },
+        { name: 'gigabytes', unit: 'GB' }
+      ],
+      ratios: manyRatios
+    }
+  )
+]
+
+export const ROWS: readonly Row[] = [
+  ...[...PRODUCE, ...FETCH, ...SMALL, ...LATENCY, ...TAIL, ...GROUPS, ...LIVES, ...VARIANTS]
+]
 
 /** Earlier names. */
 export const ALIASES: Readonly<Record<string, string>> = { 'produce-64k': 'produce-acks1', 'fetch-tail': 'fetch-1m' }

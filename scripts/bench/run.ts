@@ -2,7 +2,7 @@
 // that what slows the machine down slows all of them. A row that cannot run, or fails, is left out, with the reason.
 import { Loader } from './loader.ts'
 import type { RowResult } from './report.ts'
-import type { Subject } from './subject.ts'
+import { freePort, type Subject } from './subject.ts'
 import { type Figures, summaryOf } from './summary.ts'
 import { CannotRun, type Measured, type Row, type Scene } from './workload.ts'
 
@@ -12,6 +12,9 @@ export interface RunOptions {
   /** Of each row on each subject; more where it must compile, and before its first row. */
   readonly warmSeconds: number
   readonly oldBytes: number
+  readonly crashBytes: number
+  readonly idleSeconds: number
+  readonly freshDirectory: () => string
   readonly progress: (text: string) => void
 }
 
@@ -25,9 +28,30 @@ interface Runner {
   readonly kill: () => void
 }
 
+/** What nobody measured. */
+const NOTHING = {
+  ...{ p50Ms: Number.NaN, p99Ms: Number.NaN, p999Ms: Number.NaN, maxMs: Number.NaN, cpuSeconds: Number.NaN },
+  ...{ loadCpuSeconds: Number.NaN, residentMegabytes: Number.NaN, peakMegabytes: Number.NaN, writtenBytes: Number.NaN }
+}
+
 const warmed = new Set<Subject>()
 
+/** A row about whole lives needs no load process: the broker is away most of the time. */
+function liverOf(row: Row, subject: Subject, options: RunOptions): Runner | string {
+  const { live } = row
+  if (live === undefined || subject.lives === null) return subject.isFloor ? '' : 'cannot run: it was not started here'
+  const { freshDirectory, idleSeconds, crashBytes } = options
+  const progress = (text: string) => options.progress(`${row.name}: ${subject.name}: ${text}`)
+  const scene = { lives: subject.lives, freshDirectory, freePort, idleSeconds, crashBytes, progress }
+  const measure = async (): Promise<Measured> => {
+    const { latency: _, extra = {}, ...outcome } = await live(scene)
+    return { ...outcome, ...NOTHING, extra }
+  }
+  return { subject, measure, close: async () => {}, kill: () => {} }
+}
+
 async function runnerOf(row: Row, subject: Subject, options: RunOptions): Promise<Runner | string> {
+  if (row.live !== undefined) return liverOf(row, subject, options)
   const place = await subject.place(row)
   if (place === null) return ''
   const loader = new Loader()

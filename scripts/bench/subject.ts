@@ -7,7 +7,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import type { Durability, Row, Scene } from './workload.ts'
+import type { Durability, Lives, Row, Scene } from './workload.ts'
 
 export type Place = Pick<Scene, 'bootstrap' | 'pids' | 'configs' | 'isFloor'>
 
@@ -15,23 +15,12 @@ export interface Subject {
   readonly name: string
   /** It must compile its code first, and is given more time to. */
   readonly isVirtualMachine: boolean
+  readonly isFloor: boolean
   /** A running broker that keeps the durability; null where it cannot serve the row. */
   place(row: Pick<Row, 'durability' | 'floor' | 'name'>): Promise<Place | null>
   /** Whole lives of brokers of this kind; null for one that only was pointed at. */
   readonly lives: Lives | null
   end(): Promise<void>
-}
-
-export interface Lives {
-  /** On this directory and port; resolves when the process runs, long before it is ready. */
-  launch(directory: string, port: number, settings: readonly string[]): Promise<Life>
-  /** What a directory needs before its first start. */
-  prepare(directory: string, port: number, settings: readonly string[]): Promise<void>
-}
-
-export interface Life {
-  readonly pid: number
-  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
 }
 
 export interface SubjectOptions {
@@ -122,6 +111,7 @@ export function moldauOf(name: string, build: string, options: SubjectOptions): 
   return {
     name,
     isVirtualMachine: false,
+    isFloor: false,
     place: async ({ durability }) => {
       const policy = durability === 'page-cache' ? 'page-cache' : 'group-commit'
       const found = running.get(policy) ?? (await start(policy))
@@ -175,6 +165,7 @@ export function kafkaOf(options: SubjectOptions): Subject | null {
   return {
     name: 'kafka',
     isVirtualMachine: true,
+    isFloor: false,
     place: async ({ durability }) => {
       running ??= start()
       return { ...(await running).place, configs: syncing(durability) }
@@ -216,6 +207,7 @@ export function runningAt(bootstrap: string, pids: readonly number[]): Subject {
   return {
     name: bootstrap,
     isVirtualMachine: false,
+    isFloor: false,
     lives: null,
     place: async ({ durability }) => ({ bootstrap, pids, configs: syncing(durability), isFloor: false }),
     end: async () => {}
@@ -246,6 +238,7 @@ export function floorOf(mode: 'take-write' | 'take' | 'give' | 'give-file', opti
   return {
     name: `floor: ${mode}`,
     isVirtualMachine: false,
+    isFloor: true,
     lives: null,
     place: async row => {
       if (row.floor === undefined || !mode.startsWith(row.floor)) return null

@@ -67,7 +67,7 @@ export function ratiosOf(first: Figures, second: Figures): Record<string, number
 
 export interface Verdict {
   readonly isMet: boolean
-  /** Each limit with what was reached. */
+  /** In words. */
   readonly limits: readonly string[]
 }
 
@@ -76,25 +76,26 @@ const SHORT: Readonly<Record<string, string>> = { p50: 'p50Ms', p99: 'p99Ms', p9
 /** Null where there is no goal, or nothing to compare with. */
 export function verdictOf(
   row: Pick<Row, 'unit'> & { readonly goal?: Goal },
-  ratios: Readonly<Record<string, number>>
+  ratios: Readonly<Record<string, number>>,
+  own: Figures = {}
 ): Verdict | null {
-  const { atLeast = {}, atMost = {} } = row.goal ?? {}
+  const { atLeast = {}, atMost = {}, within = {} } = row.goal ?? {}
   const ratioOf = (name: string) =>
     ratios[name === 'rate' ? rateOf(row) : name === 'cpu' ? costOf(row) : (SHORT[name] ?? name)] ?? Number.NaN
   const checks = [
-    ...Object.entries(atLeast).map(([name, limit]) => ({
-      name,
-      text: `>= ${limit}x`,
-      ratio: ratioOf(name),
-      isMet: ratioOf(name) >= limit
-    })),
-    ...Object.entries(atMost).map(([name, limit]) => ({
-      name,
-      text: `<= ${limit}x`,
-      ratio: ratioOf(name),
-      isMet: ratioOf(name) <= limit
-    }))
+    ...Object.entries(atLeast).map(([name, limit]) => {
+      const reached = ratioOf(name)
+      return { text: `${name} >= ${limit}x`, reached, isMet: reached >= limit }
+    }),
+    ...Object.entries(atMost).map(([name, limit]) => {
+      const reached = ratioOf(name)
+      return { text: `${name} <= ${limit}x`, reached, isMet: reached <= limit }
+    }),
+    ...Object.entries(within).map(([name, limit]) => {
+      const reached = own[name]?.median ?? Number.NaN
+      return { text: `${name} <= ${limit}`, reached, isMet: reached <= limit }
+    })
   ]
-  if (checks.length === 0 || checks.every(each => Number.isNaN(each.ratio))) return null
-  return { isMet: checks.every(each => each.isMet), limits: checks.map(each => `${each.name} ${each.text}`) }
+  if (checks.length === 0 || checks.every(each => Number.isNaN(each.reached))) return null
+  return { isMet: checks.every(each => each.isMet), limits: checks.map(each => each.text) }
 }

@@ -42,14 +42,40 @@ export interface Measured extends Omit<Outcome, 'latency'>, Quantiles {
   readonly writtenBytes: number
 }
 
+/** Brokers from their start to their end, for rows that are about that. */
+export interface Lives {
+  /** What a directory needs before its first start. */
+  prepare(directory: string, port: number, settings: readonly string[]): Promise<void>
+  /** Resolves when the process runs, long before it is ready. */
+  launch(directory: string, port: number, settings: readonly string[]): Promise<Life>
+}
+
+export interface Life {
+  readonly pid: number
+  /** The signal is sent before this returns; resolves when the process is gone. */
+  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
+}
+
+export interface LifeScene {
+  readonly lives: Lives
+  freshDirectory(): string
+  freePort(): Promise<number>
+  readonly idleSeconds: number
+  /** Size of the log that is recovered (the row crash). */
+  readonly crashBytes: number
+  readonly progress: (text: string) => void
+}
+
 export interface Stage {
   measure(seconds: number): Promise<Outcome>
   close(): Promise<void>
 }
 
-/** Limits on the ratio of moldau to the other: `rate` and `p99`-like names are keys of the summary. */
+/** Limits on the ratio of moldau to the other; `rate`, `cpu`, `p50`, `p99` or the name of a figure. */
 export interface Goal {
   readonly label: string
+  /** Limits on moldau's own figures. */
+  readonly within?: Readonly<Record<string, number>>
   readonly atLeast?: Readonly<Record<string, number>>
   readonly atMost?: Readonly<Record<string, number>>
 }
@@ -74,6 +100,8 @@ export interface Row {
   readonly isWarm?: boolean
   /** In the load process, on a running broker. */
   readonly setUp?: (scene: Scene) => Promise<Stage>
+  /** Or in the first process, with brokers of its own: one round. */
+  readonly live?: (scene: LifeScene) => Promise<Outcome>
 }
 
 /** Throw it in `setUp`: the row is left out, with the reason. */
