@@ -21,6 +21,7 @@ import type { GroupCoordinator } from './groups/coordinator.ts'
 import { coordinateGroups } from './groups-setup.ts'
 import { HANDLERS } from './handlers/index.ts'
 import type { Logger } from './log.ts'
+import { MemoryBudget, WITHOUT_ACCOUNT } from './net/budget.ts'
 import { type OnFrame, Turn } from './net/connection.ts'
 import { Dispatch } from './net/dispatch.ts'
 import { Listeners } from './net/listener.ts'
@@ -54,6 +55,8 @@ export interface Broker {
   readonly listeners: readonly BoundListener[]
   readonly services: Services
   readonly isReady: boolean
+  readonly memory: MemoryBudget
+  readonly connectionCount: number
   stop(): Promise<void>
 }
 
@@ -61,12 +64,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const system = { clock: systemClock, random: systemRandom, files: new NodeFiles(), network: nodeNetwork }
   const parts = { ...system, openKeyStore: openLevelStore, onAssembled: () => {}, ...options }
   const gates = { broker: new Gate(), controller: new Gate() }
-  const listeners = openListeners(parts, gates)
+  const memory = memoryBudget(parts)
+  const listeners = openListeners(parts, gates, memory)
   try {
     const bound = await listenOn(listeners, parts.config)
     const [running] = await Promise.all([startBehind(parts, bound, gates.controller), prepareCompression()])
     gates.broker.open(new Dispatch(running.services, HANDLERS))
-    return brokerOf(parts, listeners, bound, running)
+    return brokerOf(parts, listeners, bound, running, memory)
   } catch (error) {
     await listeners.close()
     throw error
@@ -98,16 +102,30 @@ class Gate {
       ? this.#dispatch.handle(frame, connection)
       : this.#opening.then(dispatch => {
           const reply = dispatch.handle(frame, connection)
-          return reply instanceof Turn ? reply.begin() : reply
+          return reply instanceof Turn ? reply.begin(WITHOUT_ACCOUNT) : reply
         })
 }
 
-function openListeners({ config, clock, log, network }: Parts, gates: { broker: Gate; controller: Gate }): Listeners {
+function memoryBudget({ config, clock }: Parts): MemoryBudget {
+  return new MemoryBudget({
+    clock,
+    limitBytes: config.get('moldau.memory.bytes'),
+    cacheBytes: config.get('moldau.tail.cache.bytes'),
+    maxFrameBytes: config.get('socket.request.max.bytes')
+  })
+}
+
+function openListeners(
+  { config, clock, log, network }: Parts,
+  gates: { broker: Gate; controller: Gate },
+  budget: MemoryBudget
+): Listeners {
   const controllers = new Set(config.listeners.filter(each => each.controller).map(({ name }) => name))
   return new Listeners({
     network,
     clock,
     log,
+    budget,
     onFrame: (frame, connection) =>
       (controllers.has(connection.listenerName) ? gates.controller : gates.broker).onFrame(frame, connection),
     limits: {
@@ -244,10 +262,11 @@ async function enter({ log }: Parts, running: Running): Promise<void> {
 
 /** Where there are others, leaderships go to them first, while this node still serves and sends clients on. */
 async function leave({ config }: Parts, listeners: Listeners, running: Running): Promise<void> {
-  const { controller, groups, registration } = running
+  const { controller, groups, partitions, registration } = running
   const hasOthers = config.voters.length > 1 || controller.metadata.image.brokers.size > 1
   if (hasOthers) {
     await registration.stop()
+    await partitions.settled()
     await controller.metadataLog.handOver()
   }
   // Parked requests are answered while the sockets drain, so nobody waits for a time-out.
@@ -257,7 +276,13 @@ async function leave({ config }: Parts, listeners: Listeners, running: Running):
   if (!hasOthers) await registration.stop()
 }
 
-function brokerOf(parts: Parts, listeners: Listeners, bound: readonly BoundListener[], running: Running): Broker {
+function brokerOf(
+  parts: Parts,
+  listeners: Listeners,
+  bound: readonly BoundListener[],
+  running: Running,
+  memory: MemoryBudget
+): Broker {
   const { catalog, controller, channel, partitions, registration, services, stalls } = running
   let stopping: Promise<void> | null = null
   const stop = async (): Promise<void> => {
@@ -276,6 +301,10 @@ function brokerOf(parts: Parts, listeners: Listeners, bound: readonly BoundListe
     dataDirectory: catalog.directory,
     listeners: bound.filter(each => !each.isController),
     services,
+    memory,
+    get connectionCount() {
+      return listeners.connections.size
+    },
     get isReady() {
       return stopping === null && !catalog.isOffline
     },

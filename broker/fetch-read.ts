@@ -10,6 +10,7 @@ import type { ReadResult } from '../storage/log.ts'
 import { epochError } from './epoch-check.ts'
 import type { FetchContext, FetchedPartition, FetchTarget } from './fetch-sessions.ts'
 import type { RequestContext } from './handlers/handler.ts'
+import type { AnswerRoom } from './net/budget.ts'
 import { errorCodeOf } from './net/dispatch.ts'
 import type { Partition } from './partition.ts'
 import type { Located } from './partitions.ts'
@@ -40,6 +41,8 @@ export interface Work {
   readonly session: FetchContext
   readonly targets: readonly FetchTarget[]
   readonly maxBytes: number
+  /** Memory for what is read. */
+  readonly room: AnswerRoom
   /** The broker that follows, -1 for a consumer, -2 for a debugging one. */
   readonly replicaId: number
   readonly deadlineMs: number
@@ -58,6 +61,7 @@ export function locate(target: FetchTarget, services: Services) {
 export function readAll(work: Work): Result[] | Promise<Result[]> {
   // What an earlier look has read is not sent.
   work.context.holds?.letGo()
+  work.room.clear()
   const results: Result[] = []
   let left = work.maxBytes
   for (const target of work.targets) {
@@ -100,16 +104,23 @@ function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: b
   if (isOutside || diverging) return failed(ErrorCode.OFFSET_OUT_OF_RANGE, leaderId, leaderEpoch)
   if (work.isFirstLook && work.replicaId >= 0) noteFollower(work, target, partition)
   if (fetchOffset >= upto || (left <= 0 && !minOneMessage)) return resultOf(partition, leaderId, upto, EMPTY, 0, null)
-  const maxBytes = Math.min(left, target.partitionMaxBytes)
+  const { room } = work
+  const wanted = Math.min(left, target.partitionMaxBytes)
+  const maxBytes = room.ask(wanted, minOneMessage)
+  if (maxBytes < wanted && maxBytes === 0) return resultOf(partition, leaderId, upto, EMPTY, 0, null)
+  const done = ({ records, sizeInBytes }: ReadResult | SharedRead): Result => {
+    room.settle(maxBytes, sizeInBytes)
+    return resultOf(partition, leaderId, upto, records, sizeInBytes, null)
+  }
+  const refused = (error: unknown): Result => {
+    room.settle(maxBytes, 0)
+    return unreadable(error, leaderId, leaderEpoch)
+  }
   try {
     const read = readShared(work, partition, fetchOffset, upto, maxBytes, minOneMessage)
-    if (!(read instanceof Promise)) return resultOf(partition, leaderId, upto, read.records, read.sizeInBytes, null)
-    return read.then(
-      done => resultOf(partition, leaderId, upto, done.records, done.sizeInBytes, null),
-      error => unreadable(error, leaderId, leaderEpoch)
-    )
+    return read instanceof Promise ? read.then(done, refused) : done(read)
   } catch (error) {
-    return unreadable(error, leaderId, leaderEpoch)
+    return refused(error)
   }
 }
 

@@ -8,6 +8,7 @@ import type { Deadline } from '../deadlines.ts'
 import { endpointOf } from '../endpoints.ts'
 import { CONSUMER, locate, type Result, readAll, readableEnd, type Work } from '../fetch-read.ts'
 import { type FetchContext, type FetchTarget, newTarget } from '../fetch-sessions.ts'
+import { WITHOUT_ACCOUNT } from '../net/budget.ts'
 import { type Readers, readersOf, type Waiting } from '../readers.ts'
 import type { Services } from '../services.ts'
 import { handler, type Reply, type RequestContext } from './handler.ts'
@@ -34,6 +35,7 @@ function answer(
     session,
     targets: session.targets,
     maxBytes: Math.min(request.maxBytes, services.config.get('fetch.max.bytes')),
+    room: context.room ?? WITHOUT_ACCOUNT,
     replicaId: replicaOf(request),
     deadlineMs: services.clock.monotonicMs() + request.maxWaitMs,
     isFirstLook: true
@@ -105,7 +107,7 @@ class LongPoll implements Waiting {
 
   /** Until a partition has moved since `results` were read, the time is up, or the peer is gone. */
   #wait(results: readonly Result[]): void {
-    const { targets, services, context, deadlineMs, replicaId } = this.#work
+    const { targets, services, context, room, deadlineMs, replicaId } = this.#work
     const among = [readersOf(context.signal)]
     let isNews = context.signal.aborted
     for (let index = 0; index < targets.length; index++) {
@@ -118,6 +120,9 @@ class LongPoll implements Waiting {
       services.looks.add(this)
       return
     }
+    // What was read is not enough, and will be read again.
+    context.holds?.letGo()
+    room.clear()
     this.#among = among
     for (const each of among) each.add(this)
     this.#deadline = services.partitions.deadlines.add(deadlineMs - services.clock.monotonicMs(), () => this.wake())
@@ -140,7 +145,7 @@ function isDone(work: Work, results: readonly Result[]): boolean {
 
 /** ReplicaManager.fetchMessages: answer at once for enough bytes, any error, a divergence, or nothing asked. A follower
  *  hears of a new log start at once, because DeleteRecords waits for it. */
-function isEnough({ request, targets, replicaId }: Work, results: readonly Result[]): boolean {
+function isEnough({ request, targets, replicaId, room }: Work, results: readonly Result[]): boolean {
   if (targets.length === 0) return true
   let bytes = 0
   for (let index = 0; index < results.length; index++) {
@@ -150,7 +155,7 @@ function isEnough({ request, targets, replicaId }: Work, results: readonly Resul
     if (replicaId >= 0 && toldLogStartOffset >= 0 && toldLogStartOffset < result.logStartOffset) return true
     bytes += result.sizeInBytes
   }
-  return bytes >= request.minBytes
+  return bytes >= request.minBytes || (bytes > 0 && room.isShort)
 }
 
 type TopicReply = NonNullable<ResponseDraft<typeof fetch>['responses']>[number]

@@ -3,6 +3,7 @@
 // connection leave in order of their requests (net/connection.ts). Fields left out of a reply take the schema's default.
 import type { Holds } from '../../protocol/memory-pool.ts'
 import type { Api, Listener, RequestOf, ResponseDraft } from '../../protocol/schema.ts'
+import type { AnswerRoom } from '../net/budget.ts'
 import type { Services } from '../services.ts'
 
 /** What is known of the one request at hand. */
@@ -29,6 +30,8 @@ export interface RequestContext {
   readonly signal: AbortSignal
   /** For the memory that records of the reply lie in: let go when they have been sent. */
   readonly holds?: Holds | undefined
+  /** Where the reply may be large: what is read for it is asked for there before. */
+  room?: AnswerRoom | undefined
 }
 
 export type Reply<A extends Api> = ResponseDraft<A> | null

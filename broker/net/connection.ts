@@ -1,19 +1,13 @@
 // One client connection: requests are taken in order and worked on at once, replies leave in the order of their
 // requests, and all replies of one turn of the event loop leave in one write. A peer that does not read, or that asks
 // for more than its share, is not read from until it catches up; nobody else waits for it.
+import { MoldauError } from '../../protocol/failure.ts'
+import type { Holds } from '../../protocol/memory-pool.ts'
+import { AnswerLease, type AnswerRoom, type MemoryBudget } from './budget.ts'
 import { FrameReader } from './frames.ts'
+import { Holdings } from './holdings.ts'
 import type { ByteStream } from './network.ts'
-
-/** A reply not yet due: null bytes mean that nothing is sent (acks=0), but the place in the order is kept. */
-interface Slot {
-  done: boolean
-  buffers: readonly Buffer[] | null
-  /** Why the connection ends here: the replies before still leave. */
-  failure: Error | null
-  /** Size of the request, which is in memory until it is answered. */
-  readonly bytes: number
-  readonly isTurn: boolean
-}
+import { abandon, DONE, type Slot } from './slot.ts'
 
 /** The API key of Produce. What it keeps of a request are batches, and those who take them hold the memory. */
 const PRODUCE = 0
@@ -33,10 +27,13 @@ export type Reply = readonly Buffer[] | null
 /** Work whose reply may be large (Fetch). It is begun when that of the one before has left, and while the peer takes what
  *  it is sent: who asks for much at a time, and does not read, must not fill the memory. */
 export class Turn {
-  readonly begin: () => Reply | Promise<Reply>
+  readonly begin: (room: AnswerRoom) => Reply | Promise<Reply>
+  /** The memory that the reply lies in: let go when it has left, or when the peer is gone. */
+  readonly holds: Holds
 
-  constructor(begin: () => Reply | Promise<Reply>) {
+  constructor(begin: (room: AnswerRoom) => Reply | Promise<Reply>, holds: Holds) {
     this.begin = begin
+    this.holds = holds
   }
 }
 
@@ -44,6 +41,7 @@ export interface ConnectionOptions {
   readonly id: number
   readonly listenerName: string
   readonly maxFrameBytes: number
+  readonly budget: MemoryBudget
   readonly onFrame: OnFrame
   /** Called once per turn for a connection that has something to send. */
   readonly scheduleFlush: (connection: Connection) => void
@@ -63,24 +61,41 @@ export class Connection {
   readonly #stream: ByteStream
   readonly #options: ConnectionOptions
   readonly #reader: FrameReader
+  readonly #holdings: Holdings
   readonly #abort = new AbortController()
   #slots: Slot[] = []
   #pendingBytes = 0
   /** Those that wait, in order; whether one is at work. */
   #turns: { readonly slot: Slot; readonly turn: Turn }[] = []
   #isTurnTaken = false
+  /** Ends the wait of a turn for room. */
+  #stopWaiting: (() => void) | null = null
   #ready: Buffer[] = []
   #readyBytes = 0
+  #readyHolds: Holds[] = []
   #flushScheduled = false
   #paused = false
   #draining = false
+  #hasEnded = false
   #failure: Error | null = null
   #onDrained: (() => void) | null = null
 
   constructor(stream: ByteStream, options: ConnectionOptions) {
     this.#stream = stream
     this.#options = options
-    this.#reader = new FrameReader({ maxBytes: options.maxFrameBytes, isPooled: key => key === PRODUCE })
+    this.#reader = new FrameReader({
+      maxBytes: options.maxFrameBytes,
+      isPooled: key => key === PRODUCE,
+      hasRoom: size => this.#holdings.hasRoom(size)
+    })
+    this.#holdings = new Holdings({
+      budget: options.budget,
+      bufferedBytes: () => this.#reader.bufferedBytes,
+      unsentBytes: () => this.#unsentBytes,
+      isRead: () => !this.#isFull(),
+      resume: () => this.#work(),
+      abandon: reason => this.destroy(new MoldauError('ERR_CLOSED', reason))
+    })
     this.id = options.id
     this.listenerName = options.listenerName
     this.remoteAddress = plainAddress(stream.remoteAddress)
@@ -116,6 +131,7 @@ export class Connection {
     this.#flushScheduled = false
     if (this.#stream.destroyed) return
     if (this.#ready.length > 0) this.#write()
+    this.#holdings.sent()
     this.#work()
     this.#endIfDrained()
   }
@@ -126,13 +142,33 @@ export class Connection {
     this.#ready = []
     this.#readyBytes = 0
     this.lastActiveMs = this.#options.nowMs()
-    if (buffers.length === 1) this.#stream.write(buffers[0] as Buffer)
-    else if (bytes <= JOIN_BELOW_BYTES) this.#stream.write(Buffer.concat(buffers, bytes))
-    else {
-      this.#stream.cork()
-      for (const buffer of buffers) this.#stream.write(buffer)
-      this.#stream.uncork()
+    if (bytes <= JOIN_BELOW_BYTES) {
+      this.#stream.write(buffers.length === 1 ? (buffers[0] as Buffer) : Buffer.concat(buffers, bytes))
+      this.#letGo()
+      return
     }
+    this.#stream.cork()
+    const last = buffers.length - 1
+    for (let index = 0; index < last; index++) this.#stream.write(buffers[index] as Buffer)
+    this.#stream.write(buffers[last] as Buffer, this.#whenSent())
+    this.#stream.uncork()
+  }
+
+  /** For the last buffer of a write: called when the system has taken all, or will take nothing any more. */
+  #whenSent(): (() => void) | undefined {
+    const holds = this.#readyHolds
+    if (holds.length === 0) return undefined
+    this.#readyHolds = []
+    return () => {
+      for (const each of holds) each.letGo()
+    }
+  }
+
+  #letGo(): void {
+    const holds = this.#readyHolds
+    if (holds.length === 0) return
+    this.#readyHolds = []
+    for (const each of holds) each.letGo()
   }
 
   /** Ends the connection at once, for the reason given (null: no fault). */
@@ -153,6 +189,7 @@ export class Connection {
 
   #stopTaking(): void {
     this.#draining = true
+    this.#holdings.passed()
     // Read on, and drop what comes: a paused socket would not notice that its peer is gone.
     this.#stream.resume()
     this.#abort.abort()
@@ -177,7 +214,7 @@ export class Connection {
     } catch (error) {
       this.#reader.close()
       // A frame that cannot be read: the requests before it still get their replies.
-      this.#slots.push({ done: true, buffers: null, failure: error as Error, bytes: 0, isTurn: false })
+      this.#slots.push({ ...DONE, failure: error as Error })
       this.#stopTaking()
       this.#releaseInOrder()
       return
@@ -188,12 +225,16 @@ export class Connection {
   #take(frame: Buffer): void {
     const reply = this.#options.onFrame(frame, this)
     const isTurn = reply instanceof Turn
+    const holds = isTurn ? reply.holds : null
     if (!isTurn && !(reply instanceof Promise)) {
+      this.#holdings.passed()
       if (this.#slots.length === 0) this.#queue(reply)
-      else this.#slots.push({ done: true, buffers: reply, failure: null, bytes: 0, isTurn: false })
+      else this.#slots.push({ ...DONE, buffers: reply })
       return
     }
-    const slot: Slot = { done: false, buffers: null, failure: null, bytes: frame.length, isTurn }
+    const bytes = frame.length
+    const room = this.#holdings.taken(bytes)
+    const slot: Slot = { done: false, buffers: null, failure: null, bytes, holds, room, lease: null }
     this.#slots.push(slot)
     this.#pendingBytes += slot.bytes
     if (isTurn) {
@@ -214,7 +255,16 @@ export class Connection {
     const next = this.#turns.shift()
     if (next === undefined) return
     this.#isTurnTaken = true
-    this.#await(next.slot, (async () => next.turn.begin())())
+    const { budget } = this.#options
+    if (budget.hasAnswerRoom) this.#begin(next.slot, next.turn)
+    else this.#stopWaiting = budget.whenAnswersFit(() => this.#begin(next.slot, next.turn))
+  }
+
+  #begin(slot: Slot, turn: Turn): void {
+    this.#stopWaiting = null
+    const lease = new AnswerLease(this.#options.budget)
+    slot.lease = lease
+    this.#await(slot, (async () => turn.begin(lease))())
   }
 
   get #unsentBytes(): number {
@@ -226,6 +276,8 @@ export class Connection {
     slot.buffers = buffers
     slot.failure = failure
     this.#pendingBytes -= slot.bytes
+    this.#holdings.answered(slot.bytes, slot.room)
+    if (this.#hasEnded || buffers === null) abandon(slot)
     this.#releaseInOrder()
   }
 
@@ -233,13 +285,19 @@ export class Connection {
     let count = 0
     while (count < this.#slots.length && (this.#slots[count] as Slot).done) count++
     if (count === 0) return
-    for (const slot of this.#slots.splice(0, count)) {
+    const released = this.#slots.splice(0, count)
+    for (const [index, slot] of released.entries()) {
       if (slot.failure !== null) {
+        this.#slots.unshift(...released.slice(index + 1))
         this.#endWith(slot.failure)
         return
       }
       this.#queue(slot.buffers)
-      if (slot.isTurn) this.#isTurnTaken = false
+      if (slot.lease !== null) this.#holdings.sending(slot.lease)
+      slot.lease = null
+      if (slot.holds === null) continue
+      this.#isTurnTaken = false
+      if (!slot.holds.isEmpty) this.#readyHolds.push(slot.holds)
     }
     this.#nextTurn()
     if (this.#paused || this.#draining) this.#schedule()
@@ -247,7 +305,7 @@ export class Connection {
 
   #endWith(failure: Error): void {
     this.#failure ??= failure
-    this.#slots = []
+    this.#forget()
     this.#turns = []
     this.#stopTaking()
     if (this.#ready.length > 0) this.#write()
@@ -273,12 +331,13 @@ export class Connection {
     return (
       this.#slots.length >= MAX_PENDING_REQUESTS ||
       this.#pendingBytes >= MAX_PENDING_BYTES ||
-      this.#unsentBytes >= MAX_UNSENT_BYTES
+      this.#unsentBytes >= MAX_UNSENT_BYTES ||
+      (this.#slots.length > 0 && this.#options.budget.isTight)
     )
   }
 
   #pauseOrResume(): void {
-    const full = this.#isFull()
+    const full = this.#isFull() || this.#holdings.isWaiting
     if (this.#draining) return
     if (full && !this.#paused) this.#stream.pause()
     else if (!full && this.#paused) this.#stream.resume()
@@ -286,6 +345,7 @@ export class Connection {
   }
 
   #resumeIfPossible(): void {
+    this.#holdings.sent()
     this.#nextTurn()
     this.#work()
     this.#endIfDrained()
@@ -301,8 +361,20 @@ export class Connection {
     if (this.#draining && this.#slots.length === 0 && this.#ready.length === 0) this.#stream.end()
   }
 
+  /** What is answered will not be sent; what is not answered yet lets go when it is. */
+  #forget(): void {
+    this.#hasEnded = true
+    for (const each of this.#slots) if (each.done) abandon(each)
+    this.#slots = []
+    this.#stopWaiting?.()
+    this.#stopWaiting = null
+  }
+
   #onClose(): void {
     this.#reader.close()
+    this.#forget()
+    this.#letGo()
+    this.#holdings.close()
     this.#turns = []
     this.#abort.abort()
     this.#onDrained?.()

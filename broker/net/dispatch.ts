@@ -4,9 +4,11 @@
 import { ErrorCode, errorMessage } from '../../protocol/errors.ts'
 import { type FailureCode, isFailure, MoldauError } from '../../protocol/failure.ts'
 import { decodeRequest, encodeResponse, parseRequestHeader, type RequestHeader } from '../../protocol/frame.ts'
+import { Holds } from '../../protocol/memory-pool.ts'
 import type { Api, Listener, RequestOf } from '../../protocol/schema.ts'
 import type { Handler, RequestContext } from '../handlers/handler.ts'
 import type { Services } from '../services.ts'
+import type { AnswerRoom } from './budget.ts'
 import { type Connection, type Reply, Turn } from './connection.ts'
 
 const API_VERSIONS = 18
@@ -62,11 +64,12 @@ export class Dispatch {
     const [lowest, highest] = found.api.versions
     if (header.apiVersion < lowest || header.apiVersion > highest) return this.#refuseVersion(found.api, header)
     const request = decodeRequest(found.api, header.apiVersion, frame, header.position)
-    const context = contextOf(header, connection, listener)
+    const holds = found.isBulky ? new Holds() : undefined
+    const context = contextOf(header, connection, listener, holds)
     if (found.forwards === 'whole' && listener === 'broker') {
       return this.#forward(found, header, request, context, frame)
     }
-    if (found.isBulky) return new Turn(() => this.#work(found, header, request, context))
+    if (holds) return new Turn(room => this.#work(found, header, request, withRoom(context, room)), holds)
     return this.#work(found, header, request, context)
   }
 
@@ -161,7 +164,12 @@ function unexpected(api: Api, cause: unknown): MoldauError {
   return new MoldauError('ERR_CLOSED', `${api.name} failed unexpectedly`, { cause })
 }
 
-function contextOf(header: RequestHeader, connection: Connection, listener: Listener): RequestContext {
+function contextOf(
+  header: RequestHeader,
+  connection: Connection,
+  listener: Listener,
+  holds: Holds | undefined
+): RequestContext {
   return {
     apiVersion: header.apiVersion,
     correlationId: header.correlationId,
@@ -174,6 +182,12 @@ function contextOf(header: RequestHeader, connection: Connection, listener: List
     localPort: connection.localPort,
     isForwarded: false,
     connectionId: connection.id,
-    signal: connection.signal
+    signal: connection.signal,
+    holds
   }
+}
+
+function withRoom(context: RequestContext, room: AnswerRoom): RequestContext {
+  context.room = room
+  return context
 }

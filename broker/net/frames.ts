@@ -1,7 +1,7 @@
 // Cuts a stream of received bytes into size-prefixed frames. The bytes of a chunk are the stream's again when its
 // listener returns (network.ts), so each frame gets memory of its own: from the pool where the one who takes frames says
-// that he keeps no slice of them, else fresh. Memory for a large frame grows with the bytes that come: it is never
-// taken on the word of a size that the peer only claims.
+// that he keeps no slice of them, else fresh. Memory for a large frame grows with the bytes that come, unless there is
+// room for it as a whole: it is never taken on the word of a size that the peer only claims.
 import { MoldauError } from '../../protocol/failure.ts'
 import { memoryPool } from '../../protocol/memory-pool.ts'
 
@@ -18,6 +18,8 @@ export interface FrameOptions {
   /** Whether frames that begin with this int16 (a request's API key) lie in pooled memory. Such a frame is good until the
    *  next call of this reader: whoever keeps slices of it holds their slab. Every other frame is the caller's. */
   readonly isPooled?: (firstInt16: number) => boolean
+  /** Whether a frame of this size, of which a part is here, may get its memory at once. */
+  readonly hasRoom?: (size: number) => boolean
 }
 
 export class FrameReader {
@@ -123,7 +125,7 @@ export class FrameReader {
     this.#isFramePooled = size >= 2 && this.#o.isPooled?.(this.#rest.readInt16BE(this.#at + SIZE_BYTES)) === true
     this.#size = size
     this.#filled = 0
-    this.#frame = this.#memory(here === size ? size : Math.min(size, Math.max(TRUSTED_BYTES, here)))
+    this.#frame = this.#memory(here === size ? size : this.#firstMemory(here))
     this.#at += SIZE_BYTES
     this.#at = this.#fill(this.#rest, this.#at)
     return true
@@ -133,10 +135,20 @@ export class FrameReader {
   #fill(bytes: Buffer, from: number): number {
     const count = Math.min(bytes.length - from, this.#size - this.#filled)
     const needed = this.#filled + count
-    if (needed > this.#frame.length) this.#grow(Math.min(this.#size, Math.max(needed, 2 * this.#frame.length)))
+    if (needed > this.#frame.length) this.#grow(this.#o.hasRoom?.(this.#size) ? this.#size : this.#nextMemory(needed))
     bytes.copy(this.#frame, this.#filled, from, from + count)
     this.#filled = needed
     return from + count
+  }
+
+  #firstMemory(here: number): number {
+    const { hasRoom } = this.#o
+    if (hasRoom !== undefined) return hasRoom(this.#size) ? this.#size : here
+    return Math.min(this.#size, Math.max(TRUSTED_BYTES, here))
+  }
+
+  #nextMemory(needed: number): number {
+    return Math.min(this.#size, Math.max(needed, 2 * this.#frame.length))
   }
 
   #grow(size: number): void {

@@ -4,6 +4,7 @@
 import { MoldauError } from '../../protocol/failure.ts'
 import type { Clock, Timer } from '../clock.ts'
 import type { Logger } from '../log.ts'
+import type { MemoryBudget } from './budget.ts'
 import { Connection, type OnFrame, plainAddress } from './connection.ts'
 import { type ByteStream, type Listening, type Network, systemCode } from './network.ts'
 
@@ -26,6 +27,7 @@ export interface Limits {
 export interface ListenerOptions {
   readonly network: Network
   readonly limits: Limits
+  readonly budget: MemoryBudget
   readonly clock: Clock
   readonly log: Logger
   readonly onFrame: OnFrame
@@ -97,6 +99,7 @@ export class Listeners {
       id: this.#nextId++,
       listenerName,
       maxFrameBytes: this.#options.limits.maxFrameBytes(),
+      budget: this.#options.budget,
       onFrame: this.#options.onFrame,
       scheduleFlush: each => this.#scheduleFlush(each),
       onClosed: (each, error) => this.#onClosed(each, address, error),

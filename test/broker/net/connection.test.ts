@@ -3,6 +3,7 @@
 import { connect, type Socket } from 'node:net'
 import { test } from 'tap'
 import { type Clock, systemClock } from '../../../broker/clock.ts'
+import { MemoryBudget } from '../../../broker/net/budget.ts'
 import type { Connection, OnFrame } from '../../../broker/net/connection.ts'
 import { Listeners } from '../../../broker/net/listener.ts'
 import { nodeNetwork } from '../../../broker/net/network.ts'
@@ -13,6 +14,7 @@ async function serve(onFrame: OnFrame, limits: Partial<Record<'connections' | 'p
   const listeners = new Listeners({
     network: nodeNetwork,
     clock: systemClock as Clock,
+    budget: new MemoryBudget({ clock: systemClock, limitBytes: 2 ** 28, cacheBytes: 0, maxFrameBytes: 1_000_000 }),
     log: quiet as never,
     onFrame,
     limits: {

@@ -11,6 +11,7 @@ import type { Handler } from '../../../broker/handlers/handler.ts'
 import { onVote } from '../../../broker/handlers/vote.ts'
 import { createLogger } from '../../../broker/log.ts'
 import { MetadataLog } from '../../../broker/metadata-log.ts'
+import { MemoryBudget } from '../../../broker/net/budget.ts'
 import { Dispatch } from '../../../broker/net/dispatch.ts'
 import { Listeners } from '../../../broker/net/listener.ts'
 import type { Services } from '../../../broker/services.ts'
@@ -192,6 +193,7 @@ export class QuorumNode {
     let dispatch: Dispatch | null = null
     const listeners = new Listeners({
       ...{ network, clock, log: logger },
+      budget: new MemoryBudget({ clock, limitBytes: 2 ** 28, cacheBytes: 0, maxFrameBytes: 2 ** 28 }),
       onFrame: (frame, connection) => {
         if (!dispatch) throw new Error('not ready')
         return dispatch.handle(frame, connection)
