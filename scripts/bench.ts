@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { profile } from './bench/profile.ts'
 import { jsonOf, markdownOf, type RowResult, tableOf } from './bench/report.ts'
 import { ALIASES, ROWS } from './bench/rows.ts'
 import { type RunOptions, runRow } from './bench/run.ts'
@@ -162,6 +163,12 @@ async function run(rows: readonly Row[], subjects: readonly Subject[]): Promise<
   else console.log(values.markdown ? markdownOf(results, names) : tableOf(results))
 }
 
+if (positionals[0] === 'profile') {
+  const [row, ...others] = rowsOf(positionals[1] ?? failWith('profile takes the name of a row'))
+  if (row === undefined || others.length > 0) failWith('profile takes one row')
+  await profile(row, values.build ?? resolve(import.meta.dirname, '..'), place, options)
+  process.exit(0)
+}
 if (positionals.length > 0) failWith(`what is ${positionals[0]}? --help says what there is`)
 const floors = values.floor
   ? (['take', 'take-write', 'give', 'give-file'] as const).map(mode => floorOf(mode, place))

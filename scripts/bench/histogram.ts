@@ -52,6 +52,7 @@ export class Histogram {
   /** In milliseconds: the smallest value that this share of all is not above; NaN without any. */
   at(quantile: number): number {
     if (this.#count === 0) return Number.NaN
+    if (quantile >= 1) return this.#max / 1000
     let left = Math.max(1, Math.ceil(this.#count * quantile))
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       left -= this.#counts[bucket] as number

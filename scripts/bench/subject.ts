@@ -30,6 +30,8 @@ export interface SubjectOptions {
   readonly directory: string
   /** Further flags of node for the broker's process. */
   readonly nodeFlags?: readonly string[]
+  /** The modules as they are, instead of the bundle. */
+  readonly asModules?: boolean
 }
 
 const SAME_FOR_BOTH = ['group.initial.rebalance.delay.ms=0']
@@ -82,14 +84,14 @@ async function readyOn(child: ChildProcess): Promise<string> {
 }
 
 /** The program of a build: the bundle, or where there is none the modules it is made of. */
-function programOf(build: string): string {
+function programOf(build: string, asModules: boolean): string {
   const bundle = resolve(build, 'bin/moldau.cjs')
-  return existsSync(bundle) ? bundle : resolve(build, 'broker/moldau.cjs')
+  return existsSync(bundle) && !asModules ? bundle : resolve(build, 'broker/moldau.cjs')
 }
 
 /** A moldau for each of its two policies, started when a row first needs it. */
 export function moldauOf(name: string, build: string, options: SubjectOptions): Subject {
-  const program = programOf(build)
+  const program = programOf(build, options.asModules === true)
   if (!existsSync(program)) throw new Error(`${build} holds no build of moldau`)
   const running = new Map<string, { child: ChildProcess; place: Place }>()
   const spawnOn = (settings: readonly string[], stdio: 'pipe' | 'ignore') => {
