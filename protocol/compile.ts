@@ -44,7 +44,7 @@ export function compile(of: Message, version: number): Codec {
       try {
         return read(cursor)
       } catch (error) {
-        // DataView checks each read of a number; behind the end it throws a RangeError. The generated code does
+        // A Buffer checks each read of a number; behind the end it throws a RangeError. The generated code does
         // nothing else that could throw one.
         if (error instanceof RangeError) throw malformed(`${name}: the bytes end too early; it began`, start)
         if (!(error instanceof MoldauError)) throw error

@@ -6,43 +6,59 @@ import { INT64_MAX } from './schema.ts'
 import { type Uuid, ZERO_UUID } from './types.ts'
 
 const LARGEST = Number.MAX_SAFE_INTEGER
-const SHORT_TEXT = 24
 const TWO_32 = 2 ** 32
+/** Names of topics, groups, members and clients come again and again: so many of them are kept, up to this length. */
+const KNOWN_TEXTS = 1024
+const KNOWN_BYTES_MAX = 64
+const known: string[] = new Array(KNOWN_TEXTS).fill('')
 
 export function malformed(what: string, position: number): MoldauError {
   return new MoldauError('ERR_MALFORMED', `${what} at byte ${position}`)
 }
 
-/** Text of n bytes at a position known to hold them. Up to 23 ASCII characters are quicker one by one. */
+/** Text of n bytes at a position known to hold them. What was read before is found again, and costs no new string. */
 export function textAt(bytes: Buffer, position: number, n: number): string {
-  if (n >= SHORT_TEXT) return bytes.toString('utf8', position, position + n)
-  let out = ''
-  for (let i = position; i < position + n; i++) {
-    const char = bytes[i] as number
-    if (char > 127) return bytes.toString('utf8', position, position + n)
-    out += String.fromCharCode(char)
+  if (n === 0) return ''
+  const end = position + n
+  if (n > KNOWN_BYTES_MAX) return bytes.toString('utf8', position, end)
+  let hash = n
+  let bits = 0
+  for (let i = position; i < end; i++) {
+    const byte = bytes[i] as number
+    bits |= byte
+    hash = Math.imul(hash ^ byte, 0x01000193)
   }
-  return out
+  if (bits > 127) return bytes.toString('utf8', position, end)
+  const slot = (hash ^ (hash >>> 15)) & (KNOWN_TEXTS - 1)
+  const candidate = known[slot] as string
+  if (isTextAt(candidate, bytes, position, n)) return candidate
+  const text = bytes.toString('latin1', position, end)
+  known[slot] = text
+  return text
+}
+
+function isTextAt(text: string, bytes: Buffer, position: number, n: number): boolean {
+  if (text.length !== n) return false
+  for (let i = 0; i < n; i++) if (text.charCodeAt(i) !== bytes[position + i]) return false
+  return true
 }
 
 /** The uuid at a position known to hold 16 bytes. */
-export function uuidAt(bytes: Buffer, view: DataView, position: number): Uuid {
+export function uuidAt(bytes: Buffer, position: number): Uuid {
   // Most absent topic ids are zero: they cost no string.
-  if (view.getInt32(position) === 0 && view.getInt32(position + 12) === 0) {
-    if (view.getInt32(position + 4) === 0 && view.getInt32(position + 8) === 0) return ZERO_UUID
+  if (bytes.readInt32BE(position) === 0 && bytes.readInt32BE(position + 12) === 0) {
+    if (bytes.readInt32BE(position + 4) === 0 && bytes.readInt32BE(position + 8) === 0) return ZERO_UUID
   }
   return bytes.toString('base64url', position, position + 16)
 }
 
 export class Cursor {
   readonly bytes: Buffer
-  readonly view: DataView
   readonly end: number
   position: number
 
   constructor(bytes: Buffer, position = 0) {
     this.bytes = bytes
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     this.end = bytes.length
     this.position = position
   }
@@ -64,39 +80,39 @@ export class Cursor {
   }
 
   i8(): number {
-    return this.view.getInt8(this.skip(1))
+    return this.bytes.readInt8(this.skip(1))
   }
 
   u8(): number {
-    return this.view.getUint8(this.skip(1))
+    return this.bytes.readUInt8(this.skip(1))
   }
 
   i16(): number {
-    return this.view.getInt16(this.skip(2))
+    return this.bytes.readInt16BE(this.skip(2))
   }
 
   u16(): number {
-    return this.view.getUint16(this.skip(2))
+    return this.bytes.readUInt16BE(this.skip(2))
   }
 
   i32(): number {
-    return this.view.getInt32(this.skip(4))
+    return this.bytes.readInt32BE(this.skip(4))
   }
 
   u32(): number {
-    return this.view.getUint32(this.skip(4))
+    return this.bytes.readUInt32BE(this.skip(4))
   }
 
   i64(): number {
     const at = this.skip(8)
-    const value = this.view.getInt32(at) * TWO_32 + this.view.getUint32(at + 4)
+    const value = this.bytes.readInt32BE(at) * TWO_32 + this.bytes.readUInt32BE(at + 4)
     if (value > LARGEST || value < -LARGEST) throw malformed('an int64 beyond 2^53-1', at)
     return value
   }
 
   i64max(): number {
     const at = this.position
-    if (this.remaining >= 8 && this.view.getInt32(at) === 0x7fffffff && this.view.getInt32(at + 4) === -1) {
+    if (this.remaining >= 8 && this.bytes.readInt32BE(at) === 0x7fffffff && this.bytes.readInt32BE(at + 4) === -1) {
       this.position = at + 8
       return INT64_MAX
     }
@@ -104,15 +120,15 @@ export class Cursor {
   }
 
   hash64(): bigint {
-    return this.view.getBigInt64(this.skip(8))
+    return this.bytes.readBigInt64BE(this.skip(8))
   }
 
   f64(): number {
-    return this.view.getFloat64(this.skip(8))
+    return this.bytes.readDoubleBE(this.skip(8))
   }
 
   uuid(): Uuid {
-    return uuidAt(this.bytes, this.view, this.skip(16))
+    return uuidAt(this.bytes, this.skip(16))
   }
 
   /** Up to 32 bits, 7 a byte, lowest first. As Kafka's ByteUtils: need not be the shortest form, and what the fifth

@@ -1,5 +1,5 @@
-// Writes the source of decoders. Generated code keeps the position in a local, reads numbers through a DataView (whose
-// own check guards the end of the bytes), and builds each object by one literal: one hidden class for all versions.
+// Writes the source of decoders. Generated code keeps the position in a local, reads numbers by the Buffer's own methods
+// (whose own check guards the end of the bytes), and builds each object by one literal: one hidden class for all versions.
 
 import type { Source } from './compile.ts'
 import {
@@ -14,13 +14,13 @@ import {
 } from './schema.ts'
 
 const NUMBERS: { readonly [K in Kind]?: readonly [string, number] } = {
-  i8: ['getInt8', 1],
-  i16: ['getInt16', 2],
-  u16: ['getUint16', 2],
-  i32: ['getInt32', 4],
-  u32: ['getUint32', 4],
-  hash64: ['getBigInt64', 8],
-  f64: ['getFloat64', 8]
+  i8: ['readInt8', 1],
+  i16: ['readInt16BE', 2],
+  u16: ['readUInt16BE', 2],
+  i32: ['readInt32BE', 4],
+  u32: ['readUInt32BE', 4],
+  hash64: ['readBigInt64BE', 8],
+  f64: ['readDoubleBE', 8]
 }
 
 export function readerSource(of: Message, version: number): Source {
@@ -28,7 +28,7 @@ export function readerSource(of: Message, version: number): Source {
   const result = writer.struct(of.fields)
   const body = writer.lines.join('\n')
   const code = `return function read(c) {
-const b = c.bytes, dv = c.view, end = c.end
+const b = c.bytes, end = c.end
 let p = c.position, n = 0
 ${body}
 c.position = p
@@ -111,25 +111,25 @@ class ReaderWriter {
 
   /** Reads an unsigned varint into n; one byte is the common case. */
   #uvarint(): void {
-    this.lines.push(`n = dv.getUint8(p++)\nif (n > 127) { c.position = p - 1; n = c.uvarint(); p = c.position }`)
+    this.lines.push(`n = b.readUInt8(p++)\nif (n > 127) { c.position = p - 1; n = c.uvarint(); p = c.position }`)
   }
 
   #value(local: string, field: Field, name: string): void {
     const { kind } = field.shape
     const number = NUMBERS[kind]
-    if (number !== undefined) this.lines.push(`${local} = dv.${number[0]}(p); p += ${number[1]}`)
-    else if (kind === 'bool') this.lines.push(`${local} = dv.getInt8(p) !== 0; p += 1`)
+    if (number !== undefined) this.lines.push(`${local} = b.${number[0]}(p); p += ${number[1]}`)
+    else if (kind === 'bool') this.lines.push(`${local} = b.readInt8(p) !== 0; p += 1`)
     else if (kind === 'i64') this.#i64(local, name)
     else if (kind === 'i64max') this.lines.push(`c.position = p; ${local} = c.i64max(); p = c.position`)
     else if (kind === 'uuid') {
       this.lines.push(`if (end - p < 16) throw malformed('${name} (uuid) ends too early', p)`)
-      this.lines.push(`${local} = uuidAt(b, dv, p); p += 16`)
+      this.lines.push(`${local} = uuidAt(b, p); p += 16`)
     } else if (kind === 'struct') this.#struct(local, field)
     else this.#sized(local, field, name)
   }
 
   #i64(local: string, name: string): void {
-    this.lines.push(`${local} = dv.getInt32(p) * 4294967296 + dv.getUint32(p + 4)`)
+    this.lines.push(`${local} = b.readInt32BE(p) * 4294967296 + b.readUInt32BE(p + 4)`)
     this.lines.push(`if (${local} > 9007199254740991 || ${local} < -9007199254740991) {`)
     this.lines.push(`throw malformed('${name} (int64) is beyond 2^53-1', p)\n}\np += 8`)
   }
@@ -142,7 +142,7 @@ class ReaderWriter {
       this.lines.push(`${local} = ${this.struct(inner)}`, '}')
       return
     }
-    if (field.shape.tagNumber < 0) this.lines.push(`if (dv.getInt8(p++) < 0) ${local} = null`, 'else {')
+    if (field.shape.tagNumber < 0) this.lines.push(`if (b.readInt8(p++) < 0) ${local} = null`, 'else {')
     else {
       // A tagged struct is led by an unsigned varint instead, 0 null or 1 present (MessageDataGenerator).
       this.#uvarint()
@@ -157,8 +157,8 @@ class ReaderWriter {
     if (this.#flexible && !rigid) {
       this.#uvarint()
       this.lines.push('n -= 1')
-    } else if (kind === 'text') this.lines.push('n = dv.getInt16(p); p += 2')
-    else this.lines.push('n = dv.getInt32(p); p += 4')
+    } else if (kind === 'text') this.lines.push('n = b.readInt16BE(p); p += 2')
+    else this.lines.push('n = b.readInt32BE(p); p += 4')
     const whenNull = isNullable(field, this.#version)
       ? `${local} = null`
       : `throw malformed('${name} is null, which it cannot be', p)`
