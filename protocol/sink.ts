@@ -7,6 +7,10 @@ import { INT64_MAX } from './schema.ts'
 
 const SLAB_BYTES = 64 * 1024
 const TWO_32 = 2 ** 32
+/** A message up to this size is one piece: a copy of what is passed on costs less than a gather, or a join later. */
+const COPIED_BYTES_MAX = 16 * 1024
+/** With less than this left a slab is at its end. */
+const ROOM_BYTES = 512
 
 /** Thrown, always this very object, by a writer that needs more room; encoders catch it, enlarge and begin again. */
 export const FULL: Error = new Error('the slab is full')
@@ -87,6 +91,8 @@ export class Sink {
   #message = 0
   #segment = 0
   #parts: Buffer[] = []
+  /** The next message begins in another slab. */
+  #isFull = false
 
   constructor() {
     this.bytes = Buffer.allocUnsafeSlow(SLAB_BYTES)
@@ -106,12 +112,34 @@ export class Sink {
     this.#slab(Math.max(SLAB_BYTES, 2 * (this.limit - this.#message)))
   }
 
-  /** Bytes that go out as they are, uncopied. */
+  /** Bytes that go out as they are: in pieces of their own, or copied where that costs less than a piece. */
   pass(value: Buffer | readonly Buffer[]): void {
+    if (this.#takeIn(value)) return
     if (this.position > this.#segment) this.#parts.push(this.bytes.subarray(this.#segment, this.position))
     if (Array.isArray(value)) for (const part of value as Buffer[]) this.#parts.push(part)
     else this.#parts.push(value as Buffer)
     this.#segment = this.position
+  }
+
+  #takeIn(value: Buffer | readonly Buffer[]): boolean {
+    let size = 0
+    if (Array.isArray(value)) for (const part of value as Buffer[]) size += part.length
+    else size = (value as Buffer).length
+    const at = this.position
+    if (at - this.#message + size > COPIED_BYTES_MAX) return false
+    if (at + size + ROOM_BYTES > this.limit) {
+      this.#isFull = true
+      return false
+    }
+    this.position = at + size
+    if (Array.isArray(value)) {
+      let to = at
+      for (const part of value as Buffer[]) {
+        this.bytes.set(part, to)
+        to += part.length
+      }
+    } else this.bytes.set(value as Buffer, at)
+    return true
   }
 
   /** Ends the message and gives its bytes, in pieces where some were passed by reference. */
@@ -121,11 +149,12 @@ export class Sink {
       parts.push(this.bytes.subarray(this.#segment, this.position))
     }
     this.#message = this.position
-    if (this.limit - this.position < 512) this.#slab(SLAB_BYTES)
+    if (this.#isFull || this.limit - this.position < ROOM_BYTES) this.#slab(SLAB_BYTES)
     return parts
   }
 
   #slab(size: number): void {
+    this.#isFull = false
     this.bytes = Buffer.allocUnsafeSlow(size)
     this.view = new DataView(this.bytes.buffer)
     this.limit = size

@@ -179,7 +179,7 @@ class WriterWriter {
       if (compact) this.#line(`p = putUvarint(b, p, limit, ${count} + 1)`)
       else this.#fixed(4, at => `dv.setInt32(${at}, ${count})`)
       if (kind === 'bytes') this.#line(`p = putBytes(b, p, limit, ${local})`)
-      else if (kind === 'records') this.#line(`s.position = p; s.pass(${local})`)
+      else if (kind === 'records') this.#line(`s.position = p; s.pass(${local}); p = s.position`)
       else this.#array(local, field, name)
     }
     this.#line('}')
