@@ -264,7 +264,15 @@ export class Connection {
     this.#stopWaiting = null
     const lease = new AnswerLease(this.#options.budget)
     slot.lease = lease
-    this.#await(slot, (async () => turn.begin(lease))())
+    let reply: Reply | Promise<Reply>
+    try {
+      reply = turn.begin(lease)
+    } catch (error) {
+      this.#answered(slot, null, error as Error)
+      return
+    }
+    if (reply instanceof Promise) this.#await(slot, reply)
+    else this.#answered(slot, reply, null)
   }
 
   get #unsentBytes(): number {
