@@ -3,8 +3,10 @@
 import { encodeRequest } from '../protocol/frame.ts'
 import { produce } from '../protocol/messages/produce.ts'
 import { buildBatch } from '../protocol/records/builder.ts'
+import { Pipe } from './bench/pipe.ts'
+import { checkProduced } from './bench/produce.ts'
+import { CORRELATION_ID_AT, PRODUCE_VERSION } from './bench/request.ts'
 import type { Subject } from './bench-cluster-subject.ts'
-import { CORRELATION_ID_AT, checkProduced, Pipe, PRODUCE_VERSION } from './bench-load.ts'
 
 const RECORD_BYTES = 1024
 const DEPTH = 5

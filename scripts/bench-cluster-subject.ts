@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { LocalCluster } from '../clients/dev/cluster.ts'
 import { layOutAnywhere } from '../clients/dev/layout.ts'
 import { type Place, Watch } from '../clients/dev/watch.ts'
-import { cpuSecondsOf } from './bench-load.ts'
+import { cpuSecondsOf } from './bench/accounts.ts'
 
 export interface Subject {
   readonly name: string

@@ -53,14 +53,14 @@ const HELP = `npm run bench -- [options]             what one broker costs
 npm run bench -- profile ROW [options]  a CPU profile and a count of system calls of one row
 npm run bench -- cluster [options]      three brokers; it has a --help of its own
 
-  --only NAME,NAME      rows or groups of rows; all of them without it
+  --only NAME,NAME      rows or groups of rows, or table: those with a goal, for the README; all without it
   --against OTHER       a second broker, measured in turn: kafka, HOST:PORT, or a directory with another build of moldau
   --against-pid N,N     processes of the one at HOST:PORT
   --build DIR           the build of moldau that is measured (default: the one that this program belongs to)
-  --bootstrap HOST:PORT --pid N,N   a running broker instead; it keeps its own settings
+  --bootstrap HOST:PORT --pid N,N   a running broker instead; it keeps its own settings, whatever a row says of durability
   --kafka PROGRAM       starts Apache Kafka for --against kafka (MOLDAU_KAFKA; default ../shared/peers/kafka/kafka)
   --floor               beside them a process that only moves the bytes: what the machine gives at most
-  --seconds N --rounds N --warm N   of each row (3, 3, 2); --quick: 1 second, 1 round
+  --seconds N --rounds N --warm N   of each row (3, 3, 1); --quick: 1 second, 1 round. What must compile is warmed up longer
   --set KEY=VALUE       a setting of moldau; may stand several times
   --directory DIR       where data goes while it runs
   --old-gb N            size of the old topic of the row catch-up (2; --quick: 0.25)
@@ -94,9 +94,11 @@ function failWith(text: string): never {
 function rowsOf(only: string | undefined): Row[] {
   if (only === undefined) return [...ROWS]
   const names = only.split(',').map(name => ALIASES[name] ?? name)
-  const unknown = names.find(name => !ROWS.some(row => row.name === name || row.group === name))
+  const isOf = (row: Row, name: string) =>
+    row.name === name || row.group === name || (name === 'table' && row.goal !== undefined)
+  const unknown = names.find(name => !ROWS.some(row => isOf(row, name)))
   if (unknown !== undefined) failWith(`no row or group is called ${unknown}; --help lists them`)
-  return ROWS.filter(row => names.includes(row.name) || names.includes(row.group))
+  return ROWS.filter(row => names.some(name => isOf(row, name)))
 }
 
 function pidsOf(text: string | undefined): number[] {
@@ -140,7 +142,7 @@ function progress(text: string): void {
 const options: RunOptions = {
   seconds: Number(values.seconds ?? (values.quick ? 1 : 3)),
   rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
-  warmSeconds: Number(values.warm ?? (values.quick ? 0.5 : 2)),
+  warmSeconds: Number(values.warm ?? (values.quick ? 0.3 : 1)),
   oldBytes: Number(values['old-gb'] ?? (values.quick ? 0.25 : 2)) * 1e9,
   crashBytes: Number(values['crash-gb'] ?? (values.quick ? 0.5 : 10)) * 1e9,
   idleSeconds: Number(values.idle ?? (values.quick ? 2 : 10)),

@@ -5,6 +5,7 @@ import { prepareCompression } from '../../protocol/records/compression.ts'
 import { accountsOf, forgetPeaks } from './accounts.ts'
 import { Histogram } from './histogram.ts'
 import { ALIASES, ROWS } from './rows.ts'
+import { lookAtTurns, turnMs } from './turns.ts'
 import { CannotRun, type Measured, type Scene, type Stage } from './workload.ts'
 
 export type Order =
@@ -20,19 +21,26 @@ export type Answer =
 
 let stage: Stage | null = null
 let pids: readonly number[] = []
+let metricsUrl: string | undefined
 
 async function measured(seconds: number): Promise<Measured> {
   if (stage === null) throw new Error('nothing is set up')
+  const turnsBefore = await lookAtTurns(metricsUrl)
   forgetPeaks(pids)
   const before = accountsOf(pids)
   const ownBefore = process.cpuUsage()
   const { latency, extra = {}, ...outcome } = await stage.measure(seconds)
   const own = process.cpuUsage(ownBefore)
   const after = accountsOf(pids)
+  const turns = await lookAtTurns(metricsUrl)
+  const ofTurns = {
+    turnP99Ms: turnMs(turnsBefore, turns, 0.99),
+    turnMaxMs: turnMs(turnsBefore, turns, 1)
+  }
   return {
     ...outcome,
     ...(latency ?? new Histogram()).quantiles(),
-    extra,
+    extra: { ...ofTurns, ...extra },
     cpuSeconds: after.cpuSeconds - before.cpuSeconds,
     loadCpuSeconds: (own.user + own.system) / 1e6,
     residentMegabytes: after.residentMegabytes,
@@ -52,6 +60,7 @@ async function obey(order: Order): Promise<Answer> {
   if (row?.setUp === undefined) throw new Error(`no row is called ${order.row}`)
   await prepareCompression()
   pids = order.scene.pids
+  metricsUrl = order.scene.metricsUrl
   stage = await row.setUp(order.scene)
   return { answer: 'done' }
 }

@@ -7,7 +7,7 @@ import { buildBatch } from '../../protocol/records/builder.ts'
 import type { Codec } from '../../protocol/records/compression.ts'
 
 /** Size, key and version come before it. */
-const CORRELATION_ID_AT = 8
+export const CORRELATION_ID_AT = 8
 /** What comes before the body that all requests share. */
 const HEAD_BYTES = 12
 /** Larger frames are sent as a head of their own and a body that all share. */

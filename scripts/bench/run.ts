@@ -9,7 +9,7 @@ import { CannotRun, type Measured, type Row, type Scene } from './workload.ts'
 export interface RunOptions {
   readonly seconds: number
   readonly rounds: number
-  /** Of each row on each subject; more where it must compile, and before its first row. */
+  /** Of each row on each subject; three times that where it must compile, and nine times before its first row. */
   readonly warmSeconds: number
   readonly oldBytes: number
   readonly crashBytes: number
@@ -18,7 +18,7 @@ export interface RunOptions {
   readonly progress: (text: string) => void
 }
 
-const VIRTUAL_MACHINE_FACTOR = 2
+const VIRTUAL_MACHINE_FACTOR = 3
 const COLD_FACTOR = 3
 
 interface Runner {
@@ -58,7 +58,8 @@ async function runnerOf(row: Row, subject: Subject, options: RunOptions): Promis
   const scene: Scene = { ...place, oldBytes: options.oldBytes }
   try {
     await loader.setUp(row.name, scene)
-    const factor = (subject.isVirtualMachine ? VIRTUAL_MACHINE_FACTOR : 1) * (warmed.has(subject) ? 1 : COLD_FACTOR)
+    const again = warmed.has(subject) ? 1 : COLD_FACTOR
+    const factor = subject.isVirtualMachine ? VIRTUAL_MACHINE_FACTOR * again : 1
     warmed.add(subject)
     if (row.isWarm !== true) await loader.measure(options.warmSeconds * factor)
     return {

@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { Durability, Lives, Row, Scene } from './workload.ts'
 
-export type Place = Pick<Scene, 'bootstrap' | 'pids' | 'configs' | 'isFloor'>
+export type Place = Pick<Scene, 'bootstrap' | 'pids' | 'configs' | 'isFloor' | 'metricsUrl'>
 
 export interface Subject {
   readonly name: string
@@ -70,14 +70,19 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void>
   await gone
 }
 
-/** Processes by the hundred of lines that say "ready on HOST:PORT". */
+/** When it says "ready on HOST:PORT". */
 async function readyOn(child: ChildProcess): Promise<string> {
-  return await new Promise<string>((ready, reject) => {
+  const [, port] = await said(child, /ready on (?:localhost|127\.0\.0\.1):(\d+)/)
+  return `127.0.0.1:${port}`
+}
+
+async function said(child: ChildProcess, what: RegExp): Promise<RegExpExecArray> {
+  return await new Promise((ready, reject) => {
     let printed = ''
     child.stdout?.on('data', chunk => {
       printed += chunk
-      const address = /ready on (?:localhost|127\.0\.0\.1):(\d+)/.exec(printed)?.[1]
-      if (address) ready(`127.0.0.1:${address}`)
+      const found = what.exec(printed)
+      if (found !== null) ready(found)
     })
     child.once('exit', code => reject(new Error(`the broker ended with code ${code} before it was ready`)))
   })
@@ -95,7 +100,8 @@ export function moldauOf(name: string, build: string, options: SubjectOptions): 
   if (!existsSync(program)) throw new Error(`${build} holds no build of moldau`)
   const running = new Map<string, { child: ChildProcess; place: Place }>()
   const spawnOn = (settings: readonly string[], stdio: 'pipe' | 'ignore') => {
-    const all = ['moldau.http.listener=off', 'moldau.log.level=warn', ...SAME_FOR_BOTH, ...settings, ...options.set]
+    const http = stdio === 'pipe' ? '127.0.0.1:0' : 'off'
+    const all = [`moldau.http.listener=${http}`, 'moldau.log.level=warn', ...SAME_FOR_BOTH, ...settings, ...options.set]
     const words = [...(options.nodeFlags ?? []), program, 'start', ...all.flatMap(each => ['--set', each])]
     const child = spawn(process.execPath, words, { stdio: ['ignore', stdio, stdio === 'pipe' ? 'inherit' : 'ignore'] })
     const done = atWorst(() => child.kill('SIGKILL'))
@@ -107,7 +113,8 @@ export function moldauOf(name: string, build: string, options: SubjectOptions): 
       ['listeners=PLAINTEXT://127.0.0.1:0', `log.dirs=${freshDirectory(options)}`, `moldau.log.flush.policy=${policy}`],
       'pipe'
     )
-    const place = { bootstrap: await readyOn(child), pids: [child.pid as number], configs: {}, isFloor: false }
+    const [bootstrap, [url]] = await Promise.all([readyOn(child), said(child, /http:\/\/\S+:\d+/)])
+    const place = { bootstrap, pids: [child.pid as number], configs: {}, isFloor: false, metricsUrl: `${url}/metrics` }
     return { child, place }
   }
   return {

@@ -12,6 +12,8 @@ export interface Scene {
   readonly bootstrap: string
   readonly pids: readonly number[]
   readonly isFloor: boolean
+  /** Where a moldau tells of itself. */
+  readonly metricsUrl?: string
   /** Settings of topics that make this broker keep the row's durability. */
   readonly configs: Readonly<Record<string, string>>
   /** Bytes of the old topic that others read (the row catch-up). */

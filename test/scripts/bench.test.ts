@@ -13,6 +13,7 @@ import { jsonOf, markdownOf, tableOf } from '../../scripts/bench/report.ts'
 import { batchOf, placesOf, produceFrame, SequencePatch, Slot } from '../../scripts/bench/request.ts'
 import { ALIASES, ROWS } from '../../scripts/bench/rows.ts'
 import { figureOf, ratiosOf, summaryOf, verdictOf } from '../../scripts/bench/summary.ts'
+import { turnMs, turnsIn } from '../../scripts/bench/turns.ts'
 import type { Measured, Row } from '../../scripts/bench/workload.ts'
 
 test('quantiles are within one percent of what was recorded, at any size', async t => {
@@ -239,4 +240,22 @@ test('self time by function, and system calls by name', async t => {
     callsOf(text).map(each => each.trim().split(' ').at(-1)),
     ['futex', 'write']
   )
+})
+
+test('turns of the loop between two looks', async t => {
+  const text = (counts: readonly number[]) =>
+    ['0.001', '0.01', '+Inf']
+      .map((bound, index) => `moldau_loop_turn_cpu_seconds_bucket{le="${bound}"} ${counts[index]}`)
+      .join('\n')
+  const before = turnsIn(text([100, 100, 150]))
+  t.same(
+    before.map(each => each.boundMs),
+    [1, 10, Number.POSITIVE_INFINITY]
+  )
+  const after = turnsIn(text([198, 200, 250]))
+  t.equal(turnMs(before, after, 0.98), 1)
+  t.equal(turnMs(before, after, 0.99), 10, 'what was before does not count')
+  t.equal(turnMs(before, after, 1), 10)
+  t.ok(Number.isNaN(turnMs(before, before, 0.5)))
+  t.ok(Number.isNaN(turnMs([], turnsIn('# nothing'), 0.5)), 'another broker does not tell')
 })
