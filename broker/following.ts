@@ -8,6 +8,7 @@ import type { fetch } from '../protocol/messages/fetch.ts'
 import { BATCH_HEADER_BYTES, baseOffset } from '../protocol/records/batch.ts'
 import type { ResponseOf } from '../protocol/schema.ts'
 import type { BrokerId, LeaderEpoch, Offset } from '../protocol/types.ts'
+import { INTERNAL_TOPICS } from '../replication/controller/topic-names.ts'
 import {
   askOf,
   type Effect,
@@ -74,6 +75,13 @@ export class Following {
     return this.#cutting ?? Promise.resolve()
   }
 
+  /** The disk is below its reserve, which is not for what clients write, here as little as at their leader; what groups
+   *  commit goes on (rule 10 of durability). */
+  get isShortOfRoom(): boolean {
+    const { options, topicPartition } = this.#o.log
+    return !INTERNAL_TOPICS.has(topicPartition.topic) && options.diskSpace.isLow
+  }
+
   /** Null while there is nothing to ask for. */
   ask(): FetchAsk | null {
     return this.#hasEnded ? null : askOf(this.#follower)
@@ -81,7 +89,7 @@ export class Following {
 
   /** What the leader said to `ask`; of no account when this log has moved since. */
   answered(ask: FetchAsk, answer: FetchedPartition): void {
-    if (this.#hasEnded) return
+    if (this.#hasEnded || this.#cutting !== null) return
     const { log } = this.#o
     const { records, errorCode, highWatermark, logStartOffset, divergingEpoch } = answer
     const diverges = divergingEpoch.epoch >= 0
@@ -92,7 +100,8 @@ export class Following {
       divergingEpoch: diverges ? divergingEpoch : null,
       ownEnd: diverges ? log.epochs.endOffsetFor(divergingEpoch.epoch, log.logEndOffset) : null
     })
-    if (this.#cutting === null) this.#records = null
+    // The answer is good until its memory is let go; the records may wait for a cut to end.
+    this.#records = this.#cutting === null || records === null ? null : Buffer.from(records)
   }
 
   /** Where the leader's log begins and ends; null where it could not be learned. */
@@ -158,6 +167,7 @@ export class Following {
     const { log, logger } = this.#o
     const records = this.#records as Buffer
     try {
+      log.options.diskSpace.note?.(records.length)
       log.appendAsFollower(records, this.leaderEpoch)
       this.#step({ kind: 'appended', log: this.#logState() })
     } catch (error) {

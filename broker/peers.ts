@@ -2,6 +2,7 @@
 // by the next request after it ended. What a link learns of its peer's end is told at once, in three words, because
 // only some ends are a hint that the process is dead: silence never is.
 import { MoldauError } from '../protocol/failure.ts'
+import type { Holds } from '../protocol/memory-pool.ts'
 import type { Api, RequestDraft, ResponseOf } from '../protocol/schema.ts'
 import type { Clock } from './clock.ts'
 import { Exchange } from './net/exchange.ts'
@@ -51,16 +52,18 @@ export class PeerLink {
   }
 
   /** Rejects with ERR_REFUSED, ERR_DISCONNECTED or ERR_TIMEOUT. A time-out closes the connection, for answers come in
-   *  order: what was in flight beside it fails with ERR_DISCONNECTED. */
+   *  order: what was in flight beside it fails with ERR_DISCONNECTED. With `holds` the bytes of the answer are good until
+   *  those are let go. */
   async send<A extends Api>(
     api: A,
     version: number,
     request: RequestDraft<A>,
-    timeoutMs: number = this.#o.timeoutMs()
+    timeoutMs: number = this.#o.timeoutMs(),
+    holds?: Holds
   ): Promise<ResponseOf<A>> {
     const exchange = this.#exchange ?? this.#open()
     let late: MoldauError | null = null
-    const answer = exchange.send(api, version, request)
+    const answer = exchange.send(api, version, request, holds)
     const timer = this.#o.clock.after(timeoutMs, () => {
       late = new MoldauError('ERR_TIMEOUT', `no answer to ${api.name} within ${timeoutMs} ms`)
       exchange.abandon(new MoldauError('ERR_DISCONNECTED', 'closed for want of an answer', { cause: late }))

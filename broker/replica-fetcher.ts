@@ -4,6 +4,7 @@
 // for only briefly. Each answer belongs to what was asked: what has changed since is thrown away (broker/following.ts).
 import { ErrorCode } from '../protocol/errors.ts'
 import { isFailure } from '../protocol/failure.ts'
+import { Holds } from '../protocol/memory-pool.ts'
 import { fetch } from '../protocol/messages/fetch.ts'
 import { listOffsets } from '../protocol/messages/list-offsets.ts'
 import type { Api, RequestDraft, ResponseOf } from '../protocol/schema.ts'
@@ -17,7 +18,14 @@ import { ReplicaSession, type SessionMember } from './replica-session.ts'
 
 /** A connection to a leader; a PeerLink is one. Rejects with ERR_REFUSED, ERR_DISCONNECTED, ERR_TIMEOUT, ERR_CLOSED. */
 export interface ReplicaLink {
-  send<A extends Api>(api: A, version: number, request: RequestDraft<A>, timeoutMs?: number): Promise<ResponseOf<A>>
+  /** With `holds` the bytes of the response are good until those are let go. */
+  send<A extends Api>(
+    api: A,
+    version: number,
+    request: RequestDraft<A>,
+    timeoutMs?: number,
+    holds?: Holds
+  ): Promise<ResponseOf<A>>
   close(): void
 }
 
@@ -48,6 +56,8 @@ const EARLIEST = -2
 const SHORTEST_BACK_OFF_MS = 20
 /** Of one partition: most often its leader is in office a moment later, when it has read what this broker has read. */
 const SHORTEST_PARTITION_BACK_OFF_MS = 2
+/** How often a disk that is below its reserve is looked at again. */
+const ROOM_BACK_OFF_MS = 500
 /** The other partitions wait for a slow sync so long, once. */
 const SYNC_ROUND_MS = 50
 /** How long a fetch may wait at the leader while a partition of ours is about to come back. */
@@ -211,7 +221,10 @@ export class ReplicaFetcher {
       this.#session.restart()
       for (const entry of this.#entries.values()) this.#changed.add(entry)
     }
-    for (const entry of this.#changed) this.#session.set(entry, entry.retryAtMs > 0 ? null : entry.following.ask())
+    for (const entry of this.#changed) {
+      if (entry.retryAtMs === 0 && entry.following.isShortOfRoom) this.#waitForRoom(entry)
+      this.#session.set(entry, entry.retryAtMs > 0 ? null : entry.following.ask())
+    }
     this.#changed.clear()
     if (this.#session.size === 0) {
       this.#session.restart()
@@ -226,6 +239,12 @@ export class ReplicaFetcher {
       ...this.#session.request(config.get('replica.fetch.max.bytes')),
       rackId: ''
     }
+  }
+
+  /** It falls behind, and out of the in-sync set by its lag, until there is room again. */
+  #waitForRoom(entry: Entry): void {
+    entry.retryAtMs = this.#o.clock.monotonicMs() + ROOM_BACK_OFF_MS
+    this.#backingOff.add(entry)
   }
 
   #maxWaitMs(): number {
@@ -249,8 +268,9 @@ export class ReplicaFetcher {
     this.#link ??= this.#o.openLink()
     const link = this.#link
     this.#isWaitingAtLeader = (request.maxWaitMs ?? 0) > SHORT_WAIT_MS
+    const holds = new Holds()
     try {
-      const response = await link.send(fetch, FETCH_VERSION, request, this.#limitMs())
+      const response = await link.send(fetch, FETCH_VERSION, request, this.#limitMs(), holds)
       return this.#isStopped || this.#take(response)
     } catch (error) {
       this.#session.lost()
@@ -258,6 +278,8 @@ export class ReplicaFetcher {
       if (this.#link !== link || this.#isStopped) return true
       return this.#failed(error)
     } finally {
+      // What was appended is held by the log.
+      holds.letGo()
       this.#isWaitingAtLeader = false
     }
   }
@@ -292,7 +314,8 @@ export class ReplicaFetcher {
       for (const answer of partitions) {
         const entry = this.#entries.get(keyOf(topicId, answer.partitionIndex))
         if (!entry?.sent) continue
-        entry.following.answered(entry.sent, answer)
+        if (answer.records?.length && entry.following.isShortOfRoom) this.#waitForRoom(entry)
+        else entry.following.answered(entry.sent, answer)
         this.#refresh(entry)
         if (this.#busy.has(entry)) this.#round.add(entry)
       }

@@ -3,6 +3,7 @@
 // does not ends the connection. Links between brokers and the raw client are both this.
 import { MoldauError } from '../../protocol/failure.ts'
 import { decodeResponse, encodeRequest } from '../../protocol/frame.ts'
+import { type Holds, memoryPool } from '../../protocol/memory-pool.ts'
 import type { Api, RequestDraft, ResponseOf } from '../../protocol/schema.ts'
 import { FrameReader } from './frames.ts'
 import { type ByteStream, systemCode } from './network.ts'
@@ -15,11 +16,15 @@ export interface ExchangeOptions {
   readonly onEnd?: (failure: MoldauError) => void
 }
 
+/** A response up to this size gets its memory at once: it comes from whom we have asked. */
+const TRUSTED_BYTES = 16 * 1024 * 1024
 /** Behind the frame's size, the key and the version. */
 const CORRELATION_AT = 8
 
 interface Waiting {
   readonly correlationId: number
+  /** Takes the memory of the response, which then is pooled. */
+  readonly holds: Holds | undefined
   readonly resolve: (frame: Buffer) => void
   readonly reject: (error: Error) => void
 }
@@ -37,11 +42,18 @@ export class Exchange {
   constructor(stream: ByteStream, options: ExchangeOptions) {
     this.#stream = stream
     this.#o = options
-    this.#reader = new FrameReader({ maxBytes: options.maxResponseBytes })
+    this.#reader = new FrameReader({
+      maxBytes: options.maxResponseBytes,
+      isPooled: () => this.#waiting[this.#waitingFrom]?.holds !== undefined,
+      hasRoom: size => size <= TRUSTED_BYTES
+    })
     stream.on('data', chunk => this.#receive(chunk))
     stream.on('end', () => this.#lost())
     stream.on('error', error => this.fail(failureOf(error)))
-    stream.on('close', () => this.#lost())
+    stream.on('close', () => {
+      this.#reader.close()
+      this.#lost()
+    })
   }
 
   /** Why it ended, or null. */
@@ -53,10 +65,11 @@ export class Exchange {
     return this.#waiting.length - this.#waitingFrom
   }
 
-  /** Sends one request and gives its response. */
-  async send<A extends Api>(api: A, version: number, request: RequestDraft<A>): Promise<ResponseOf<A>> {
+  /** Sends one request and gives its response. With `holds` the bytes of the response are good until those are let go;
+   *  without, for ever. */
+  async send<A extends Api>(api: A, version: number, request: RequestDraft<A>, holds?: Holds): Promise<ResponseOf<A>> {
     const parts = encodeRequest(api, version, this.#correlate(), this.#o.clientId, request)
-    return decodeResponse(api, version, await this.exchange(parts)).body
+    return decodeResponse(api, version, await this.exchange(parts, holds)).body
   }
 
   /** Sends a request that is never answered: Produce with acks=0. */
@@ -66,11 +79,11 @@ export class Exchange {
 
   /** Sends a frame made before (its size and header are in the first buffer) and gives the response frame without its
    *  size. The correlation ids of frames made elsewhere may be what they like. */
-  exchange(frame: Buffer | readonly Buffer[]): Promise<Buffer> {
+  exchange(frame: Buffer | readonly Buffer[], holds?: Holds): Promise<Buffer> {
     if (this.#failure) return Promise.reject(this.#failure)
     const correlationId = (Buffer.isBuffer(frame) ? frame : (frame[0] as Buffer)).readInt32BE(CORRELATION_AT)
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ correlationId, resolve, reject })
+      this.#waiting.push({ correlationId, holds, resolve, reject })
       this.write(frame)
     })
   }
@@ -142,6 +155,8 @@ export class Exchange {
       this.#waiting.splice(0, 4096)
       this.#waitingFrom = 0
     }
+    const slab = waiting.holds && memoryPool.slabOf(frame)
+    if (slab) waiting.holds?.add(slab)
     waiting.resolve(frame)
   }
 }

@@ -5,7 +5,7 @@ import { onDeleteRecords } from '../../broker/handlers/delete-records.ts'
 import { onFetch } from '../../broker/handlers/fetch.ts'
 import { MoldauError } from '../../protocol/failure.ts'
 import type { ResponseOf } from '../../protocol/schema.ts'
-import { batchOf, type Node } from './replication-fixture.ts'
+import { batchOf, type Node, RESERVE_BYTES } from './replication-fixture.ts'
 import { clusterOf, isOne } from './replication-story.ts'
 
 test('one slow disk file holds back its own partition only', async t => {
@@ -26,6 +26,27 @@ test('one slow disk file holds back its own partition only', async t => {
   t.equal(one.partition(0).highWatermark, 0)
   two.held.release()
   await cluster.until(() => one.partition(0).highWatermark === 1)
+})
+
+test('a follower whose disk is below its reserve takes no more of what clients write, and comes back', async t => {
+  const cluster = await clusterOf(t, { set: ['replica.lag.time.max.ms=5000'] })
+  const [one, two, three] = cluster.nodes as [Node, Node, Node]
+  await cluster.create('__consumer_offsets', [[1, 2, 3]])
+  t.match(await one.produce('before'), { errorCode: 0 })
+  const wholeBytes = two.disk.totalBytes
+  two.disk.totalBytes = RESERVE_BYTES
+  await two.catalog.diskSpace.check()
+  const acked = Promise.all(Array.from({ length: 50 }, () => one.produce('x'.repeat(2000))))
+  one.partition(0, '__consumer_offsets').append(batchOf('a commit of a group'))
+  await cluster.until(() => two.partition(0, '__consumer_offsets').highWatermark === 1, 'group commits go on')
+  await cluster.until(() => !cluster.registered().isr.includes(2), 'it falls out by its lag')
+  t.ok((await acked).every(each => each.errorCode === 0))
+  t.equal(two.partition().logEndOffset, 1)
+  t.same(cluster.registered('__consumer_offsets').isr, [1, 2, 3])
+  t.notOk(two.partition().log.isOffline)
+  two.disk.totalBytes = wholeBytes
+  await cluster.until(() => cluster.registered().isr.includes(2), 'it comes back by itself')
+  await isOne(t, [one, two, three], 'one log')
 })
 
 test('many partitions share a fetch, and requests name only what changed', async t => {

@@ -70,6 +70,9 @@ class Held {
   }
 }
 
+/** Of each disk, which is large unless a test says otherwise. */
+export const RESERVE_BYTES = 100_000
+
 export class Node {
   readonly id: number
   readonly cluster: Cluster
@@ -101,7 +104,8 @@ export class Node {
     const random = chance(id)
     const log = createLogger({ level: 'info', to: { write: line => this.lines.push(JSON.parse(line)) } })
     this.catalog = await Catalog.open({
-      ...{ files: this.held.over(this.disk), directory: '/data', nodeId: id, clusterId: null, clock, random, settings },
+      ...{ files: this.held.over(this.disk), directory: '/data', nodeId: id, clusterId: null, clock, random },
+      settings: { ...settings, diskReserveBytes: RESERVE_BYTES },
       ...{ policy: config.get('moldau.log.flush.policy') as 'group-commit', tailCacheBytes: 1 << 22 },
       ...{ bootstrapCheckpoint: () => Buffer.alloc(0), openKeyStore: this.#stores.open, onEvent: () => {} },
       onOffline: () => this.partitions.storageFailed()
