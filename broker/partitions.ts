@@ -1,8 +1,7 @@
 // Every partition that this broker hosts, kept in step with the committed metadata: logs are made, reigns begin and
 // end, deleted topics go. Changes are worked off in order; a topic counts as ready once its logs are open here.
 import { ErrorCode } from '../protocol/errors.ts'
-import { isFailure } from '../protocol/failure.ts'
-import { type BrokerId, type LeaderEpoch, type TopicPartition, type Uuid, ZERO_UUID } from '../protocol/types.ts'
+import { type BrokerId, type LeaderEpoch, type Uuid, ZERO_UUID } from '../protocol/types.ts'
 import { CONSUMER_OFFSETS, INTERNAL_TOPICS } from '../replication/controller/topic-names.ts'
 import { type MetadataDelta, ResourceType } from '../replication/metadata/delta.ts'
 import type { MetadataImage, Topic } from '../replication/metadata/image.ts'
@@ -12,10 +11,11 @@ import { partitionName } from '../storage/partition-names.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import { Deadlines } from './deadlines.ts'
-import { type IsrProposal, IsrUpdates, type PartitionAnswer } from './isr-updates.ts'
+import { IsrUpdates } from './isr-updates.ts'
 import type { Logger } from './log.ts'
 import type { MetadataCache } from './metadata-cache.ts'
-import { Partition } from './partition.ts'
+import { OpenPartitions } from './open-partitions.ts'
+import type { Partition } from './partition.ts'
 import { ReplicaFetchers, type ReplicationOptions } from './replica-fetchers.ts'
 import { eligibleBrokers, leaderRole } from './roles.ts'
 
@@ -64,10 +64,13 @@ export interface PartitionsOptions {
   readonly log: Logger
 }
 
+/** So long may a turn be that looks at partitions one after the other. */
+const SLICE_MS = 4
+
 export class Partitions {
   readonly deadlines: Deadlines
   readonly #options: PartitionsOptions
-  readonly #byTopicId = new Map<Uuid, Map<number, Partition>>()
+  readonly #open: OpenPartitions
   #offsetsListener: OffsetsPartitionListener | null = null
   #work: Promise<void> = Promise.resolve()
   #stopped = false
@@ -88,12 +91,14 @@ export class Partitions {
       this.#isrUpdates = new IsrUpdates({ nodeId, clock, log, ...replication })
       this.#tick()
     }
+    const lagMs = replication?.lagMs ?? (() => clock.monotonicMs())
+    this.#open = new OpenPartitions({ ...options, lagMs, isrUpdates: this.#isrUpdates })
     options.metadata.onChange((image, delta) => {
       // Before any in-sync set that was decided by them: min.insync.replicas is one.
       this.#configureTopics(delta)
       this.#enqueue(() => this.#follow(image, delta))
     })
-    options.config.onChange(() => this.#reconfigure())
+    options.config.onChange(() => this.#open.configureAll())
   }
 
   /** Coordinators are told of the partitions led and followed already, and of every change from now on. */
@@ -107,12 +112,26 @@ export class Partitions {
     }
   }
 
-  *all(): Generator<Partition> {
-    for (const partitions of this.#byTopicId.values()) yield* partitions.values()
+  /** Those that are open. */
+  all(): Generator<Partition> {
+    return this.#open.all()
   }
 
+  /** One that is open. */
   get(topicId: Uuid, index: number): Partition | undefined {
-    return this.#byTopicId.get(topicId)?.get(index)
+    return this.#open.get(topicId, index)
+  }
+
+  /** Every replica that this broker has, with its size; nothing is opened for it. */
+  *sizes(): Generator<{ readonly topic: string; readonly partition: number; readonly sizeInBytes: number }> {
+    for (const topic of this.#options.metadata.image.topicsById.values()) {
+      for (const [partition, { replicas }] of topic.partitions.entries()) {
+        const open = this.get(topic.topicId, partition)
+        const isHere =
+          open !== undefined || (this.#open.mayWait(topic, partition) && replicas[0] === this.#options.nodeId)
+        if (isHere) yield { topic: topic.name, partition, sizeInBytes: open?.log.sizeInBytes ?? 0 }
+      }
+    }
   }
 
   /** This life of the broker is registered: what the metadata says of leaders from now on is said of it. */
@@ -130,9 +149,26 @@ export class Partitions {
     if (replication && (brokerEpoch < 0 || metadata.endOffset <= brokerEpoch)) return
     this.#hasEntered = true
     if (!replication) return
+    await this.#placeAll(
+      (function* () {
+        for (const topic of metadata.image.topicsById.values()) {
+          for (const index of topic.partitions.keys()) yield [topic, index]
+        }
+      })()
+    )
+  }
+
+  /** In slices, so that others are served while ten thousand are placed. */
+  async #placeAll(targets: Iterable<[Topic, number]>): Promise<void> {
+    const { clock } = this.#options
     const placing: Promise<void>[] = []
-    for (const topic of metadata.image.topicsById.values()) {
-      for (const index of topic.partitions.keys()) placing.push(this.#place(topic, index))
+    let beganMs = clock.monotonicMs()
+    for (const [topic, index] of targets) {
+      if (clock.monotonicMs() - beganMs > SLICE_MS) {
+        await new Promise<void>(resolve => clock.endOfTurn(resolve))
+        beganMs = clock.monotonicMs()
+      }
+      if (!this.#open.mayWait(topic, index)) placing.push(this.#place(topic, index))
     }
     await Promise.all(placing)
   }
@@ -170,12 +206,23 @@ export class Partitions {
       }
     }
     const { leader: leaderId, leaderEpoch } = registered
-    const partition = this.get(topic.topicId, index)
+    const partition = this.get(topic.topicId, index) ?? this.#begin(topic, index)
     const elsewhere = { partition: null, topic: topic.name, leaderId, leaderEpoch }
     const isOffline = partition ? partition.log.isOffline : this.#isRefused(topic.name, index)
     if (isOffline) return { ...elsewhere, errorCode: ErrorCode.KAFKA_STORAGE_ERROR }
     if (!partition?.isLeader) return { ...elsewhere, errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER }
     return { errorCode: ErrorCode.NONE, topic: topic.name, partition, leaderId, leaderEpoch: partition.leaderEpoch }
+  }
+
+  /** The metadata says that this broker leads it, and nothing had to be done for it until now. */
+  #begin(topic: Topic, index: number): Partition | undefined {
+    const registered = topic.partitions[index]
+    const { nodeId, metadata, config } = this.#options
+    const mayLead = registered?.leader === nodeId && (this.#hasEntered || this.#mayLeadAlone())
+    const partition = mayLead && !this.#stopped ? this.#open.begin(topic, index) : null
+    if (partition === null || registered === undefined) return undefined
+    partition.becomeLeader(leaderRole(registered, metadata.image, config.get('replica.lag.time.max.ms')))
+    return partition
   }
 
   /** The log is here, and damaged: storage leaves it as it is. */
@@ -220,13 +267,14 @@ export class Partitions {
         this.#options.log.warn({ err: error, topics: deleted }, 'offsets-of-deleted-topics-kept')
       })
     }
-    const opening: Promise<void>[] = []
-    for (const [topicId, indexes] of delta.partitions) {
-      const topic = image.topicsById.get(topicId)
-      if (topic === undefined) continue
-      for (const index of indexes) opening.push(this.#place(topic, index))
-    }
-    await Promise.all(opening)
+    await this.#placeAll(
+      (function* () {
+        for (const [topicId, indexes] of delta.partitions) {
+          const topic = image.topicsById.get(topicId)
+          for (const index of indexes) if (topic !== undefined) yield [topic, index]
+        }
+      })()
+    )
     if (delta.brokers.size > 0) this.#eligibleChanged()
     if (delta.brokers.size > 0) this.#fetchers?.brokersChanged(delta.brokers)
     await this.#enter()
@@ -238,7 +286,7 @@ export class Partitions {
     if (registered === undefined) return
     if (!registered.replicas.includes(nodeId)) return await this.#remove(topic, index)
     const partition =
-      this.get(topic.topicId, index) ?? (await this.#open(topic, index)) ?? (await this.#openAnew(topic, index))
+      this.get(topic.topicId, index) ?? (await this.#open.open(topic, index)) ?? (await this.#openAnew(topic, index))
     if (partition === null || this.#stopped) return
     const { leader, leaderEpoch } = registered
     // The metadata is ahead of what this turn was called for, or an answer of the controller was ahead of the metadata.
@@ -255,12 +303,11 @@ export class Partitions {
 
   /** Reassigned: this broker has no replica any more. */
   async #remove(topic: Topic, index: number): Promise<void> {
-    const partitions = this.#byTopicId.get(topic.topicId)
-    const partition = partitions?.get(index)
+    const partition = this.get(topic.topicId, index)
     const registered = topic.partitions[index]
     if (partition === undefined || registered === undefined) return
     this.#resign(partition, registered.leaderEpoch, registered.leader)
-    partitions?.delete(index)
+    this.#open.drop(topic.topicId, index)
     if (topic.name === CONSUMER_OFFSETS) this.#offsetsListener?.dropPartition?.(index)
     await partition.settled
     await this.#options.catalog.remove(partition.topicPartition)
@@ -276,44 +323,7 @@ export class Partitions {
     if (leader === NO_LEADER || isr.includes(nodeId) || elr.includes(nodeId)) return null
     log.warn({ topic: topic.name, partition: index, leader }, 'damaged-log-fetched-again')
     await catalog.remove({ topic: topic.name, partition: index }, 'stray')
-    return await this.#open(topic, index)
-  }
-
-  async #open(topic: Topic, index: number): Promise<Partition | null> {
-    const { catalog, config, metadata, nodeId, clock, log, replication } = this.#options
-    const isrUpdates = this.#isrUpdates
-    const topicPartition: TopicPartition = { topic: topic.name, partition: index }
-    try {
-      const overrides = metadata.topicConfigs(topic.name)
-      const opened = await catalog.getOrCreate(topicPartition, topic.topicId, config.logConfig(overrides))
-      const partition = new Partition({
-        nodeId,
-        topicId: topic.topicId,
-        log: opened,
-        clock,
-        logger: log,
-        lagMs: replication?.lagMs ?? (() => clock.monotonicMs()),
-        highWatermark: catalog.highWatermarkOf(topicPartition),
-        onHighWatermark: each => catalog.recordHighWatermark(topicPartition, each.highWatermark),
-        ...(isrUpdates
-          ? {
-              proposeIsr: (each: Partition, proposal: IsrProposal, answered: (answer: PartitionAnswer) => void) =>
-                isrUpdates.propose(each.topicId, index, proposal, answered)
-            }
-          : {})
-      })
-      const partitions = this.#byTopicId.get(topic.topicId) ?? new Map<number, Partition>()
-      this.#byTopicId.set(topic.topicId, partitions.set(index, partition))
-      // Settings that changed meanwhile had nobody to tell.
-      this.#configure([partition])
-      return partition
-    } catch (error) {
-      // That partition is offline; the others are not. Of a damaged log storage has told already.
-      if (!isFailure(error, 'ERR_LOG_CORRUPT')) {
-        log.error({ err: error, topic: topic.name, partition: index }, 'partition-offline')
-      }
-      return null
-    }
+    return await this.#open.open(topic, index)
   }
 
   async #lead(partition: Partition, registered: Topic['partitions'][number]): Promise<void> {
@@ -354,8 +364,8 @@ export class Partitions {
 
   async #deleteTopic(topic: Topic): Promise<void> {
     const { catalog } = this.#options
-    const partitions = this.#byTopicId.get(topic.topicId)
-    this.#byTopicId.delete(topic.topicId)
+    const partitions = this.#open.of(topic.topicId)
+    this.#open.dropTopic(topic.topicId)
     for (const partition of partitions?.values() ?? []) {
       this.#resign(partition, partition.leaderEpoch, -1)
       if (topic.name === CONSUMER_OFFSETS) this.#offsetsListener?.dropPartition?.(partition.topicPartition.partition)
@@ -382,19 +392,6 @@ export class Partitions {
 
   #configureTopic(name: string): void {
     const topic = this.#options.metadata.image.topicsByName.get(name)
-    if (topic !== undefined) this.#configure(this.#byTopicId.get(topic.topicId)?.values() ?? [])
-  }
-
-  /** A changed setting of the broker changes every topic that has none of its own. */
-  #reconfigure(): void {
-    this.#configure(this.all())
-  }
-
-  #configure(partitions: Iterable<Partition>): void {
-    const { config, metadata } = this.#options
-    for (const partition of partitions) {
-      partition.log.configure(config.logConfig(metadata.topicConfigs(partition.topicPartition.topic)))
-      partition.configured(config.get('replica.lag.time.max.ms'))
-    }
+    if (topic !== undefined) this.#open.configureTopic(topic.topicId, name)
   }
 }

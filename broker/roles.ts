@@ -28,11 +28,17 @@ export function leaderRole(registered: Partition, image: MetadataImage, replicaL
   return { leaderEpoch, partitionEpoch, replicas, isr, eligible, replicaLagTimeMaxMs, isRecovering }
 }
 
+/** Of each image the last answer, shared by all partitions that it was given to. */
+const given = new WeakMap<MetadataImage, ReadonlyMap<number, number>>()
+
 /** Broker epochs of the brokers that may be in sync: registered, not fenced, not stopping (KIP-903). */
 export function eligibleBrokers(image: MetadataImage): ReadonlyMap<number, number> {
   const eligible = new Map<number, number>()
   for (const broker of image.brokers.values()) {
     if (!broker.fenced && !broker.inControlledShutdown) eligible.set(broker.brokerId, broker.brokerEpoch)
   }
+  const before = given.get(image)
+  if (before?.size === eligible.size && [...eligible].every(([id, epoch]) => before.get(id) === epoch)) return before
+  given.set(image, eligible)
   return eligible
 }

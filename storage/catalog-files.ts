@@ -114,6 +114,12 @@ export class CatalogFiles {
     )
   }
 
+  /** Whether the files say anything of a log of that name that could be taken for another's. */
+  knows(name: string): boolean {
+    const files = [this.#recoveryPoints, this.#logStartOffsets, this.#highWatermarks, this.#syncedEnds]
+    return [...files, this.#cleanerPoints].some(file => (file.get(name) ?? 0) > 0)
+  }
+
   highWatermarkOf(name: string): Offset {
     return this.#newHighWatermarks.get(name)?.offset ?? this.#highWatermarks.get(name) ?? 0
   }
@@ -212,8 +218,9 @@ export class CatalogFiles {
     this.#retained.delete(name)
     this.#newHighWatermarks.delete(name)
     this.#caps.delete(name)
+    // A zero can be taken for nothing else: a log that got no record leaves no trace, however many there are.
     const files = [this.#recoveryPoints, this.#logStartOffsets, this.#highWatermarks, this.#syncedEnds]
-    if (files.some(file => file.get(name) !== undefined)) await this.writeAll(logs)
+    if (files.some(file => (file.get(name) ?? 0) > 0)) await this.writeAll(logs)
     if (this.cleanerPointOf(name) !== undefined)
       await this.#cleanerPoints.update(() => this.#cleaned(logs, () => undefined))
   }
@@ -233,6 +240,7 @@ export class CatalogFiles {
   #collect(file: OffsetCheckpoint, logs: Logs, offsetOf: (log: Log, name: string) => Offset): OffsetEntry[] {
     const entries: OffsetEntry[] = []
     for (const [name, log] of logs) {
+      if (log.isUnmade) continue
       const { topic, partition } = log.topicPartition
       entries.push({ topic, partition, offset: offsetOf(log, name) })
     }

@@ -7,15 +7,16 @@ import { isFailure, MoldauError } from '../protocol/failure.ts'
 import type { Offset, TopicPartition, Uuid } from '../protocol/types.ts'
 import { CatalogFiles } from './catalog-files.ts'
 import type { CatalogOptions } from './catalog-options.ts'
-import { readTopicId, writeTopicId } from './checkpoints.ts'
+import { readTopicId } from './checkpoints.ts'
 import type { Cleaner } from './cleaner.ts'
 import { Deletions } from './deletions.ts'
 import { DiskSpace } from './disk-space.ts'
 import { Housekeeping } from './housekeeping.ts'
-import { Log, type LogFailure, type SharedStorage } from './log.ts'
+import type { Log, LogFailure } from './log.ts'
 import { isWrittenDown } from './log-checkpoint.ts'
 import type { LogConfig } from './log-config.ts'
 import { type LogDirectory, markCleanShutdown, openLogDirectory, takeCleanShutdown } from './log-directory.ts'
+import { LogOpener } from './log-opener.ts'
 import { OpenFiles } from './open-files.ts'
 import {
   type DirectoryFate,
@@ -39,7 +40,7 @@ const READ_FAILURE_PAUSE_MS = 60_000
 export class Catalog {
   readonly #o: CatalogOptions
   readonly #home: LogDirectory
-  readonly #storage: SharedStorage
+  readonly #opener: LogOpener
   readonly #files: CatalogFiles
   readonly #suspects: Suspects
   readonly #deletions: Deletions
@@ -114,7 +115,18 @@ export class Catalog {
     )
     const openFiles = new OpenFiles(files, o.openFilesMax)
     const tailCache = new TailCache(o.tailCacheBytes)
-    this.#storage = { files, openFiles, tailCache, clock, random, policy, diskSpace: this.diskSpace }
+    this.#opener = new LogOpener({
+      directory: home.path,
+      storage: { files, openFiles, tailCache, clock, random, policy, diskSpace: this.diskSpace },
+      checkpoints,
+      suspects,
+      wasStopped: this.cleanShutdown !== null,
+      producerIdExpirationMs: () => settings.producerIdExpirationMs,
+      onFailure: (topicPartition, failure) => void this.#logFailed(topicPartition, failure),
+      onReadFailure: (name, error) => this.#readFailed(name, error),
+      onTornTail: data => o.onEvent('warn', 'torn-tail-cut', data),
+      beforeTruncation: (name, to) => checkpoints.lower(name, to, this.#logs)
+    })
     this.#deletions = new Deletions(files, clock, (directory, error) => {
       if (error) o.onEvent('warn', 'log-delete-failed', { directory, err: error })
       else o.onEvent('info', 'log-deleted', { directory })
@@ -209,6 +221,21 @@ export class Catalog {
     })
   }
 
+  /** Whether anything of that name is here: open, on the disk, or written down. */
+  has(topicPartition: TopicPartition): boolean {
+    const name = partitionName(topicPartition)
+    if (this.#logs.has(name) || this.#unclaimed.has(name) || this.#refused.has(name)) return true
+    return this.#turns.isBusy(name) || this.#suspects.has(name) || this.#files.knows(name)
+  }
+
+  /** As getOrCreate, at once; for a name of which there is nothing. Null where there is, or where no log may be opened. */
+  begin(topicPartition: TopicPartition, topicId: Uuid, config: LogConfig): Log | null {
+    if (this.#lost !== null || this.#isClosing || this.has(topicPartition)) return null
+    const log = this.#opener.openUnmade(topicPartition, topicId, config)
+    this.#logs.set(partitionName(topicPartition), log)
+    return log
+  }
+
   /** Out of service at once; the files follow after file.delete.delay.ms, or stay, as a stray's. No error where none is. */
   remove(topicPartition: TopicPartition, fate: DirectoryFate = 'delete'): Promise<void> {
     const name = partitionName(topicPartition)
@@ -279,8 +306,12 @@ export class Catalog {
         if (known) await this.#retire(topicPartition, 'stray')
         await this.#files.forget(name, this.#logs)
       }
-      if (isNew || !known) await this.#make(directory, topicId)
-      const log = await this.#openLog(topicPartition, topicId ?? known ?? null, config, isNew)
+      // What the quorum keeps beside its log needs the directory at once.
+      const isUnmade = isNew && topicId !== null && topicPartition.topic !== METADATA_TOPIC
+      if (!isUnmade && (isNew || !known)) await this.#opener.make(name, topicId)
+      const log = isUnmade
+        ? this.#opener.openUnmade(topicPartition, topicId, config)
+        : await this.#opener.open(topicPartition, topicId ?? known ?? null, config, isNew)
       this.#logs.set(name, log)
       this.#unclaimed.delete(name)
       await this.#suspects.clear(name)
@@ -303,43 +334,6 @@ export class Catalog {
     return open ? open.topicId : await readTopicId(this.#o.files, directory)
   }
 
-  async #make(directory: string, topicId: Uuid | null): Promise<void> {
-    await this.#o.files.mkdir(directory)
-    if (topicId !== null) await writeTopicId(this.#o.files, directory, topicId)
-    await this.#files.syncDirectory()
-  }
-
-  async #openLog(
-    topicPartition: TopicPartition,
-    topicId: Uuid | null,
-    config: LogConfig,
-    isNew: boolean
-  ): Promise<Log> {
-    const name = partitionName(topicPartition)
-    // Metadata is committed when it is synced, whatever the policy for records is.
-    const isMetadata = topicPartition.topic === METADATA_TOPIC
-    const log = await Log.open({
-      ...this.#storage,
-      policy: isMetadata ? 'group-commit' : this.#o.policy,
-      ...this.#files.recordedOf(name, topicId),
-      directory: path.join(this.directory, name),
-      topicPartition,
-      topicId,
-      config,
-      producerIdExpirationMs: this.#o.settings.producerIdExpirationMs,
-      cleanShutdown: this.cleanShutdown !== null && !isNew,
-      isSuspect: this.#suspects.has(name),
-      isUrgent: isMetadata,
-      onFailure: failure => void this.#logFailed(topicPartition, failure),
-      onReadFailure: error => this.#readFailed(name, error),
-      onRecoveryPoint: () => this.#files.noteRecoveryPoint(),
-      beforeTruncation: to => this.#files.lower(name, to, this.#logs)
-    })
-    const { directory, logEndOffset, truncatedBytes } = log
-    if (truncatedBytes > 0) this.#o.onEvent('warn', 'torn-tail-cut', { directory, logEndOffset, truncatedBytes })
-    return log
-  }
-
   /** Takes a partition's directory out of service under another name; gives its path, or null where there is none. */
   async #retire(topicPartition: TopicPartition, fate: DirectoryFate): Promise<string | null> {
     const name = partitionName(topicPartition)
@@ -353,6 +347,7 @@ export class Catalog {
     this.#refused.delete(name)
     try {
       if (log) await log.remove(renamed)
+      if (log?.isUnmade) return null
       else if (await this.#o.files.stat(directory)) this.#o.files.rename(directory, renamed)
       await this.#files.syncDirectory()
       await this.#files.forget(name, this.#logs)

@@ -51,6 +51,10 @@ export class Checkpointer {
 
   async #run(): Promise<Offset> {
     try {
+      if (this.#log.isUnmade) {
+        if (this.#log.logEndOffset === 0) return this.#recoveryPoint
+        await this.#log.writer.made()
+      }
       // No cut can come in between: it waits for a checkpoint that is running, and none begins while it cuts.
       this.#recoveryPoint = Math.max(this.#recoveryPoint, await checkpoint(this.#log))
     } catch (error) {
@@ -95,6 +99,7 @@ function writeIndexes(log: Log): Segment[] {
  *  leader's epoch begins there too and takes its place (LeaderEpochFileCache.assign). */
 export function isWrittenDown(log: Log): boolean {
   if (log.isOffline || log.recoveryPoint !== log.logEndOffset) return false
+  if (log.isUnmade) return true
   // Zeros of a preallocated file: closing takes them off.
   const { active } = log.segments
   if (log.options.files.sizeOf(active.file.path) !== active.sizeInBytes) return false

@@ -51,6 +51,9 @@ export interface LogOptions extends SharedStorage {
   readonly isSuspect?: boolean
   /** The metadata log: its syncs go before all others. */
   readonly isUrgent?: boolean
+  /** Of a log that is not on the disk yet: makes its directory and its first file, durably. Called before the first batch
+   *  is written; a log that never gets one costs the disk nothing. */
+  readonly make?: () => Promise<void>
   readonly onFailure: (failure: LogFailure) => void
   /** A read that the system refused; the log stays online. */
   readonly onReadFailure?: (error: MoldauError) => void

@@ -73,10 +73,14 @@ export class LogWriter {
   #flushTimer: { cancel(): void } | null = null
   #failure: MoldauError | null = null
   #hasSyncFailed = false
+  /** Makes the log's directory and its first file, durably; null once they are there. */
+  #make: (() => Promise<void>) | null
+  #making: Promise<void> | null = null
   #onIdle: (() => void)[] = []
 
-  constructor(o: WriterOptions, end: Offset) {
+  constructor(o: WriterOptions, end: Offset, make: (() => Promise<void>) | null = null) {
     this.#o = o
+    this.#make = make
     this.#queuedEnd =
       this.#writtenEnd =
       this.#durableEnd =
@@ -139,9 +143,34 @@ export class LogWriter {
     this.#dirty.add(segment)
   }
 
+  /** The directory is not there: it comes with the first batch. What is queued waits for it. */
+  get isUnmade(): boolean {
+    return this.#make !== null
+  }
+
+  /** Resolves when the directory is there and what was queued is written, or when that has failed, as a write does. */
+  made(): Promise<void> {
+    if (this.#make === null || (this.#failure && this.#making === null)) return Promise.resolve()
+    this.#making ??= this.#make().then(
+      () => {
+        this.#make = this.#making = null
+        this.write()
+      },
+      error => {
+        this.#making = null
+        this.fail(error, 'write')
+      }
+    )
+    return this.#making
+  }
+
   /** Writes now what is queued. */
   write(): void {
     if (this.#runs.length === 0 || this.#failure) return
+    if (this.#make !== null) {
+      void this.made()
+      return
+    }
     const runs = this.#runs
     this.#runs = []
     try {
@@ -190,7 +219,8 @@ export class LogWriter {
   flush(): Promise<Offset> {
     this.write()
     if (this.#failure) return Promise.reject(offline(this.#failure))
-    const isDirty = this.#dirty.size > 0 || this.#isDirectoryDirty
+    const isWaiting = this.#make !== null && this.#runs.length > 0
+    const isDirty = this.#dirty.size > 0 || this.#isDirectoryDirty || isWaiting
     if (!isDirty && !this.#isSyncing) return Promise.resolve(this.#durableEnd)
     return new Promise((resolve, reject) => {
       // The sync that is running does not cover what became dirty after it began.
@@ -202,7 +232,7 @@ export class LogWriter {
 
   /** Starts a sync of everything written, unless one is running: then the next follows it. */
   #sync(): void {
-    if (this.#isSyncing || this.#failure) return
+    if (this.#isSyncing || this.#failure || this.#make !== null) return
     if (this.#wantedEnd <= this.#durableEnd && this.#waiters.length === 0) return
     this.#isSyncing = true
     this.#round++
@@ -304,7 +334,7 @@ export class LogWriter {
     this.#drop()
     this.#flushTimer?.cancel()
     this.#settle()
-    return this.idle()
+    return this.#making === null ? this.idle() : this.#making.then(() => this.idle())
   }
 
   /** Resolves when no sync is running. */

@@ -18,18 +18,16 @@ import { LogWriter } from './log-writer.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerStates } from './producers.ts'
 import type { ReadOptions, ReadResult } from './read-result.ts'
-import { type Recovered, recover } from './recovery.ts'
+import { nothingYet, type Recovered, recover } from './recovery.ts'
 import { countDeletable } from './retention.ts'
 import type { Segment } from './segment.ts'
 import { createSegment, retireSegments } from './segment-life.ts'
 import { Segments } from './segments.ts'
 import { LogTail } from './tail-cache.ts'
 
-export type { AppendOptions, AppendResult } from './log-append.ts'
+export type { AppendResult } from './log-append.ts'
 export type { LogFailure, LogOptions, SharedStorage } from './log-options.ts'
-export type { TimestampOffset } from './log-times.ts'
-export type { FlushPolicy } from './log-writer.ts'
-export type { ReadOptions, ReadResult } from './read-result.ts'
+export type { ReadResult } from './read-result.ts'
 
 export class Log {
   readonly topicPartition: TopicPartition
@@ -56,7 +54,7 @@ export class Log {
   #logStartOffset: Offset
   #logEndOffset: Offset
   #listeners: ((syncedEndOffset: Offset) => void)[] = []
-  readonly #writeListeners: (() => void)[] = []
+  readonly #writeListeners: ((writtenEndOffset: Offset) => void)[] = []
   readonly #reader: LogReader
   readonly #checkpointer: Checkpointer
 
@@ -66,6 +64,11 @@ export class Log {
     const log = new Log(o, recovered)
     if (recovered.needsCheckpoint) await log.checkpoint()
     return log
+  }
+
+  /** A new log that is not on the disk before its first batch is (LogOptions.make). Asks the disk nothing. */
+  static openUnmade(o: LogOptions & Required<Pick<LogOptions, 'make'>>): Log {
+    return new Log(o, nothingYet(o))
   }
 
   private constructor(o: LogOptions, recovered: Recovered) {
@@ -87,23 +90,15 @@ export class Log {
     this.#reader = new LogReader(this)
     this.writer = new LogWriter(
       {
-        files: o.files,
-        openFiles: o.openFiles,
-        clock: o.clock,
-        policy: o.policy,
-        isUrgent: o.isUrgent ?? false,
+        ...{ files: o.files, openFiles: o.openFiles, clock: o.clock, policy: o.policy, isUrgent: o.isUrgent ?? false },
         directory: () => this.#directory,
-        flushMessages: () => this.config.flushMessages,
-        flushMs: () => this.config.flushMs,
-        onPublished: end => {
-          for (const listener of this.#listeners) listener(end)
-        },
-        onAccepted: () => {
-          for (const listener of this.#writeListeners) listener()
-        },
+        ...{ flushMessages: () => this.config.flushMessages, flushMs: () => this.config.flushMs },
+        onPublished: end => tellAll(this.#listeners, end),
+        onAccepted: end => tellAll(this.#writeListeners, end),
         onFailed: (error, operation) => this.#failed(error, operation)
       },
-      recovered.endOffset
+      recovered.endOffset,
+      o.make
     )
     if (recovered.isDirectoryDirty) this.writer.created()
   }
@@ -139,6 +134,11 @@ export class Log {
   /** Everything below is durable with indexes, epochs and a producer snapshot: recovery may begin here. */
   get recoveryPoint(): Offset {
     return this.#checkpointer.recoveryPoint
+  }
+
+  /** No directory yet: nothing was ever appended, or the first batches wait for it. */
+  get isUnmade(): boolean {
+    return this.writer.isUnmade
   }
 
   get isOffline(): boolean {
@@ -191,7 +191,7 @@ export class Log {
 
   #roll(nowMs: TimestampMs): void {
     const { active } = this.segments
-    if (active.sizeInBytes === 0) return
+    if (active.sizeInBytes === 0 || this.isUnmade) return
     active.seal()
     this.segments.add(createSegment(this, nowMs))
     this.writer.created()
@@ -213,7 +213,7 @@ export class Log {
   #trim(segment: Segment): void {
     const { files, openFiles } = this.options
     this.writer.write()
-    if (this.isOffline || files.sizeOf(segment.file.path) === segment.sizeInBytes) return
+    if (this.isOffline || this.isUnmade || files.sizeOf(segment.file.path) === segment.sizeInBytes) return
     files.ftruncate(openFiles.use(segment.file), segment.sizeInBytes)
     this.writer.resized(segment)
   }
@@ -239,8 +239,7 @@ export class Log {
     return this.writer.flush()
   }
 
-  /** Whole batches from the one that holds `from`, at once where the tail cache has them. Throws ERR_OUT_OF_RANGE outside
-   *  of the log, ERR_LOG_OFFLINE after a failure. */
+  /** Whole batches from the one that holds `from`. Throws ERR_OUT_OF_RANGE outside of the log, ERR_LOG_OFFLINE after a failure. */
   read(from: Offset, o: ReadOptions): ReadResult | Promise<ReadResult> {
     return this.#reader.read(from, o)
   }
@@ -270,7 +269,7 @@ export class Log {
 
   /** Lets go of the oldest segments by log start offset, age and size; gives how many. */
   deleteOldSegments(highWatermark: Offset, nowMs: TimestampMs): number {
-    if (this.isOffline || this.isCutting) return 0
+    if (this.isOffline || this.isCutting || this.isUnmade) return 0
     const { segments, logStartOffset, logEndOffset } = this
     const view = { segments, logStartOffset, logEndOffset, highWatermark, nowMs }
     const count = countDeletable(view, this.config)
@@ -328,6 +327,7 @@ export class Log {
     this.isCutting = true
     try {
       await this.exchanging
+      await this.writer.made()
       await this.flush()
       await this.#checkpointer.idle()
       this.#reader.invalidate()
@@ -353,26 +353,21 @@ export class Log {
     await this.snapshots.deleteAbove(end)
   }
 
-  /** Makes log, indexes, epochs and a producer snapshot durable up to the present end; gives the recovery point then.
-   *  Whoever keeps the recovery points records it afterwards. */
+  /** Makes log, indexes, epochs and producers durable up to the present end; gives the recovery point, to be recorded. */
   checkpoint(): Promise<Offset> {
     return this.isCutting ? Promise.resolve(this.recoveryPoint) : this.#checkpointer.run()
   }
 
   #checkpointInBackground(): void {
-    this.checkpoint().then(
-      recoveryPoint => this.options.onRecoveryPoint?.(recoveryPoint),
-      // The log is offline by now, and that was reported.
-      () => {}
-    )
+    // When it fails the log is offline, and that was reported.
+    this.checkpoint().then(this.options.onRecoveryPoint, () => {})
   }
 
   fail(error: unknown, operation: LogFailure['operation']): void {
     this.writer.fail(error, operation)
   }
 
-  /** Everything durable, as after `checkpoint`, and no file open; afterwards the log refuses everything. A cut that a
-   *  new leader has asked for comes to its end first. */
+  /** Everything durable, and no file open; the log refuses everything then. A cut that is under way comes to its end first. */
   async close(): Promise<Offset> {
     await this.#cutting
     if (!this.isOffline) {
@@ -391,10 +386,15 @@ export class Log {
 
   /** Out of service: the directory has its other name at once; its files are the caller's to delete, later. */
   async remove(renamed: string): Promise<void> {
-    this.options.files.rename(this.#directory, renamed)
+    // One that is being made comes to its end first; one that nobody wrote to never will be.
+    if (this.isUnmade) await this.discard()
+    if (!this.isUnmade) this.options.files.rename(this.#directory, renamed)
     this.#directory = renamed
-    this.snapshots.moveTo(renamed)
-    for (const segment of this.segments) segment.moveTo(renamed)
+    for (const each of [this.snapshots, ...this.segments]) each.moveTo(renamed)
     await this.discard()
   }
+}
+
+function tellAll(listeners: readonly ((end: Offset) => void)[], end: Offset): void {
+  for (const listener of listeners) listener(end)
 }

@@ -54,6 +54,26 @@ export async function recover(o: LogOptions): Promise<Recovered> {
   }
 }
 
+/** A log that is not on the disk (LogOptions.make): nothing to read, nothing to write. */
+export function nothingYet(o: LogOptions): Recovered {
+  const size = { sizeInBytes: 0, createdMs: o.clock.nowMs(), rollJitterMs: 0 }
+  const segment = new Segment(o.files, o.directory, 0, size)
+  segment.resetIndexes()
+  return {
+    segments: [segment],
+    logStartOffset: 0,
+    endOffset: 0,
+    epochs: new LeaderEpochs(),
+    producers: new ProducerStates({ producerIdExpirationMs: o.producerIdExpirationMs }),
+    snapshots: new ProducerSnapshots(o.files, () => o.directory, []),
+    recoveryPoint: 0,
+    wasWalked: false,
+    isDirectoryDirty: false,
+    needsCheckpoint: false,
+    truncatedBytes: 0
+  }
+}
+
 class Recovery {
   readonly #o: LogOptions
   readonly #names: Set<string>

@@ -88,7 +88,8 @@ export class Segment {
       this.#maxTimestamp = timestamp
       this.#maxTimestampOffset = last
     }
-    if (this.#bytesSinceIndexEntry > indexIntervalBytes) {
+    // No roll comes before the log's directory does: offsets may then lie too far apart for the index, once.
+    if (this.#bytesSinceIndexEntry > indexIntervalBytes && this.offsetIndex.canHold(last)) {
       this.offsetIndex.append(last, this.sizeInBytes)
       this.timeIndex.append(this.maxTimestamp, this.#maxTimestampOffset)
       this.#bytesSinceIndexEntry = 0

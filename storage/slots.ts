@@ -60,6 +60,10 @@ export class Turns {
     return done
   }
 
+  isBusy(name: string): boolean {
+    return this.#last.has(name)
+  }
+
   /** Resolves when what was given until now is over. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#last.values())

@@ -27,11 +27,10 @@ export const onDescribeLogDirs = handler(describeLogDirs, async (request, _conte
 /** `wanted` null: all. An empty list of partitions names none, as in Kafka. */
 function replicas(wanted: ReadonlyMap<string, ReadonlySet<number>> | null, services: Services) {
   const byTopic = new Map<string, { partitionIndex: number; partitionSize: number; offsetLag: number }[]>()
-  for (const { topicPartition, log } of services.partitions.all()) {
-    const { topic, partition } = topicPartition
+  for (const { topic, partition, sizeInBytes } of services.partitions.sizes()) {
     if (wanted && !wanted.get(topic)?.has(partition)) continue
     const list = byTopic.get(topic) ?? []
-    list.push({ partitionIndex: partition, partitionSize: log.sizeInBytes, offsetLag: 0 })
+    list.push({ partitionIndex: partition, partitionSize: sizeInBytes, offsetLag: 0 })
     byTopic.set(topic, list)
   }
   return [...byTopic].map(([name, partitions]) => ({ name, partitions }))

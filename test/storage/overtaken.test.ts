@@ -103,6 +103,7 @@ test('a checkpoint that outlives its log writes nothing into a new log of that n
   hold = () => null
   await catalog.remove(orders(0))
   const anew = await catalog.getOrCreate(orders(0), topicId(2), config)
+  await append(anew, 1)
   release()
   await checkpoint
   const names = await life.files.readdir(anew.directory)
