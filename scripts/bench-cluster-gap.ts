@@ -5,6 +5,7 @@ import type { Connection } from '../clients/connection.ts'
 import { connect } from '../clients/connection.ts'
 import type { Place } from '../clients/dev/watch.ts'
 import { createTopics } from '../protocol/messages/create-topics.ts'
+import { deleteTopics } from '../protocol/messages/delete-topics.ts'
 import { findCoordinator } from '../protocol/messages/find-coordinator.ts'
 import { metadata } from '../protocol/messages/metadata.ts'
 import { offsetCommit } from '../protocol/messages/offset-commit.ts'
@@ -225,6 +226,14 @@ export async function makeTopic(subject: Subject, topic: string, leaders: readon
   })
   connection.destroy()
   if (made.topics[0]?.errorCode !== 0) throw new Error(`topic not made: ${made.topics[0]?.errorMessage}`)
+}
+
+/** What was measured is not to be in the way of what comes. */
+export async function dropTopic(subject: Subject, name: string): Promise<void> {
+  const place = subject.places[0] as Place
+  const connection = await connect(place.host, place.port)
+  await connection.send(deleteTopics, 5, { topicNames: [name], timeoutMs: 30_000 })
+  connection.destroy()
 }
 
 /** The broker that coordinates the group. */

@@ -16,6 +16,7 @@ export interface Replicated {
   readonly recordsPerSecond: number
   readonly megabytesPerSecond: number
   readonly cpuSecondsPerGigabyte: number
+  readonly cpuMicrosPerRecord: number
   readonly p50Ms: number
   readonly p99Ms: number
 }
@@ -154,6 +155,7 @@ function told(latencies: number[], records: number, seconds: number, cpuSeconds:
     recordsPerSecond: Math.round(records / seconds),
     megabytesPerSecond: Number((bytes / seconds / 1e6).toFixed(1)),
     cpuSecondsPerGigabyte: Number(((cpuSeconds / bytes) * 1e9).toFixed(1)),
+    cpuMicrosPerRecord: Number(((cpuSeconds / records) * 1e6).toFixed(1)),
     p50Ms: Number((latencies[Math.floor(latencies.length * 0.5)] ?? Number.NaN).toFixed(2)),
     p99Ms: Number((latencies[Math.floor(latencies.length * 0.99)] ?? Number.NaN).toFixed(2))
   }

@@ -24,18 +24,44 @@ export interface Subject {
   stop(nodeId: number): Promise<void>
   /** On its data; returns before it is ready. */
   start(nodeId: number): Promise<void>
+  /** Nothing is wrong any more: who is fenced from now on was not struck. */
+  healed(): void
+  /** Brokers that were fenced though nothing was done to them; null where that cannot be known. */
+  unexplained(): readonly string[] | null
   /** Ends all and removes what was made. */
   end(): Promise<void>
 }
 
 const COUNT = 3
 
+/** Reads in the brokers' logs who was fenced, and keeps those to whom nothing had been done. */
+export class FencingCount {
+  readonly unexplained: string[] = []
+  readonly #struck = new Set<number>()
+
+  struck(nodeId: number): void {
+    this.#struck.add(nodeId)
+  }
+
+  healed(): void {
+    this.#struck.clear()
+  }
+
+  readonly onLine = (nodeId: number, line: string): void => {
+    if (!line.includes('"broker-session-expired"')) return
+    const { brokerId, why } = JSON.parse(line) as { brokerId: number; why: string }
+    if (!this.#struck.has(brokerId)) this.unexplained.push(`broker ${brokerId}, ${why}, said ${nodeId}`)
+  }
+}
+
 export async function startMoldau(settings: readonly string[]): Promise<Subject> {
   const directory = mkdtempSync(join(tmpdir(), 'moldau-bench-'))
   const nodes = await layOutAnywhere({ directory, brokers: COUNT, set: settings })
+  const fencings = new FencingCount()
   const cluster = new LocalCluster({
     nodes,
     command: [process.execPath, resolve(import.meta.dirname, '../broker/moldau.cjs')],
+    onLine: fencings.onLine,
     onFailed: (nodeId, reason) => console.error(`node ${nodeId} ended by itself: ${reason}`)
   })
   await cluster.start()
@@ -44,15 +70,26 @@ export async function startMoldau(settings: readonly string[]): Promise<Subject>
     places: nodes,
     watch: cluster.watch,
     cpuSeconds: () => cluster.processes.reduce((sum, { pid }) => sum + (pid === null ? 0 : cpuSecondsOf(pid)), 0),
-    kill: async nodeId => void cluster.process(nodeId).kill(),
-    pause: async nodeId => cluster.process(nodeId).pause(),
+    kill: async nodeId => {
+      fencings.struck(nodeId)
+      void cluster.process(nodeId).kill()
+    },
+    pause: async nodeId => {
+      fencings.struck(nodeId)
+      cluster.process(nodeId).pause()
+    },
     resume: async nodeId => cluster.process(nodeId).resume(),
-    stop: nodeId => cluster.process(nodeId).stop(),
+    stop: nodeId => {
+      fencings.struck(nodeId)
+      return cluster.process(nodeId).stop()
+    },
     start: async nodeId => {
       // A killed process is gone a moment after the signal.
       await cluster.process(nodeId).kill()
       void cluster.process(nodeId).start()
     },
+    healed: () => fencings.healed(),
+    unexplained: () => fencings.unexplained,
     end: async () => {
       await cluster.stop()
       rmSync(directory, { recursive: true, force: true })
@@ -87,6 +124,8 @@ export async function startKafka(program: string, name: string, settings: readon
     resume: async nodeId => void signal(nodeId, 'SIGCONT'),
     stop: nodeId => call('stop', directory, String(nodeId)),
     start: nodeId => call('restart', directory, String(nodeId)),
+    healed: () => {},
+    unexplained: () => null,
     end: async () => {
       watch.close()
       await call('stop', directory)

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { profile } from './bench/profile.ts'
-import { jsonOf, markdownOf, type RowResult, tableOf } from './bench/report.ts'
+import { jsonOf, markdownOf, notesOf, type RowResult, tableOf } from './bench/report.ts'
 import { ALIASES, ROWS } from './bench/rows.ts'
 import { type RunOptions, runRow } from './bench/run.ts'
 import {
@@ -162,7 +162,7 @@ async function run(rows: readonly Row[], subjects: readonly Subject[]): Promise<
   }
   const names = subjects.map(each => each.name)
   if (values.json) console.log(jsonOf(results, names))
-  else console.log(values.markdown ? markdownOf(results, names) : tableOf(results))
+  else console.log(`${values.markdown ? markdownOf(results, names) : tableOf(results)}\n\n${notesOf(results)}`)
 }
 
 if (positionals[0] === 'profile') {

@@ -169,6 +169,11 @@ export function markdownOf(results: readonly RowResult[], names: readonly string
       ]
       return `| ${cells.join(' | ')} |`
     })
-  const head = `| workload | ${first} | ${second || '-'} | rate, ratio | CPU, ratio | goal |\n|---|---|---|---|---|---|`
+  const head = `| workload | ${first} | ${second || '-'} | rate (or time), ratio | CPU, ratio | goal |\n|---|---|---|---|---|---|`
   return [head, ...lines].join('\n')
+}
+
+/** What was left out, or cut short. */
+export function notesOf(results: readonly RowResult[]): string {
+  return results.flatMap(({ row, notes }) => notes.map(note => `${row.name}: ${note.split('\n')[0]}`)).join('\n')
 }

@@ -177,6 +177,13 @@ const LATENCY: readonly Row[] = [1000, 10_000].map(perSecond =>
     { ...in64k, recordsPerBatch: 1, partitions: 12, connections: 12, depth: 1, perSecond },
     {
       ...{ group: 'latency', durability: 'default', unit: 'requests' },
+      shows: [
+        { name: 'p50Ms', unit: 'ms p50' },
+        { name: 'p99Ms', unit: 'p99' },
+        { name: 'p999Ms', unit: 'p99.9' },
+        { name: 'cpuMicrosPerRequest', unit: 'us' }
+      ],
+      ratios: { rate: 'p99Ms', cpu: 'cpuMicrosPerRequest' },
       ...(perSecond === 10_000
         ? {
             goal: {

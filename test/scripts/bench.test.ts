@@ -9,7 +9,7 @@ import { FETCH_VERSION, recordBytesOf } from '../../scripts/bench/fetch.ts'
 import { Histogram } from '../../scripts/bench/histogram.ts'
 import { Pipe } from '../../scripts/bench/pipe.ts'
 import { callsOf, selfTimes } from '../../scripts/bench/profile.ts'
-import { jsonOf, markdownOf, tableOf } from '../../scripts/bench/report.ts'
+import { jsonOf, markdownOf, notesOf, tableOf } from '../../scripts/bench/report.ts'
 import { batchOf, placesOf, produceFrame, SequencePatch, Slot } from '../../scripts/bench/request.ts'
 import { ALIASES, ROWS } from '../../scripts/bench/rows.ts'
 import { figureOf, ratiosOf, summaryOf, verdictOf } from '../../scripts/bench/summary.ts'
@@ -201,6 +201,7 @@ test('medians, spread, costs and ratios', async t => {
   t.same(json.moldau.some.spread.recordsPerSecond, [500, 1500])
   t.same(json.ratios.some.goalMet, true)
   t.same(json.notes, { some: ['short'] })
+  t.equal(notesOf(results), 'some: short')
   t.equal(JSON.parse(jsonOf(results, ['moldau'])).some.recordsPerSecond, 1000, 'one subject needs no name')
 })
 
