@@ -3,14 +3,19 @@
 import { isFailure, MoldauError } from '../protocol/failure.ts'
 import type { Offset, TimestampMs } from '../protocol/types.ts'
 import type { Log } from './log.ts'
-import { readFromDisk } from './log-read.ts'
+import { type DiskRead, type Place, readFromDisk } from './log-read.ts'
 import { findByTimestamp, findNewest, type TimestampOffset } from './log-times.ts'
 import type { ReadOptions, ReadResult } from './read-result.ts'
+
+/** So many who catch up at the same time are led to where they ended. */
+const READERS_MAX = 16
 
 export class LogReader {
   readonly #log: Log
   /** Grows with each truncation: what was read before may be gone. */
   #generation = 0
+  /** Where the last reads of the files ended, oldest first: there the next ones of the same readers begin. */
+  #ends: Map<Offset, Place> | null = null
 
   constructor(log: Log) {
     this.#log = log
@@ -18,6 +23,7 @@ export class LogReader {
 
   invalidate(): void {
     this.#generation++
+    this.#ends = null
   }
 
   read(from: Offset, o: ReadOptions): ReadResult | Promise<ReadResult> {
@@ -48,7 +54,9 @@ export class LogReader {
 
   async #readFromDisk(from: Offset, o: ReadOptions): Promise<ReadResult> {
     try {
-      return await this.#undisturbed(() => readFromDisk(this.#log.disk, from, o), from)
+      const look = () => readFromDisk(this.#log.disk, from, o, this.#ends?.get(from))
+      const { result } = await this.#undisturbed(look, from, read => this.#noteEnd(from, read))
+      return result
     } catch (error) {
       // What cannot be read harms that read only; a disk that is broken refuses a write soon enough.
       if (isFailure(error, 'ERR_STORAGE')) this.#log.options.onReadFailure?.(error)
@@ -56,7 +64,17 @@ export class LogReader {
     }
   }
 
-  async #undisturbed<T>(look: () => Promise<T>, from: Offset): Promise<T> {
+  #noteEnd(from: Offset, { result, next }: DiskRead): void {
+    if (next === null) return
+    this.#ends ??= new Map()
+    this.#ends.delete(from)
+    this.#ends.set(result.endOffset, next)
+    if (this.#ends.size <= READERS_MAX) return
+    const [oldest] = this.#ends.keys()
+    this.#ends.delete(oldest as Offset)
+  }
+
+  async #undisturbed<T>(look: () => Promise<T>, from: Offset, good?: (found: T) => void): Promise<T> {
     for (;;) {
       // The files must hold what the tail cache could not give.
       this.#log.writer.write()
@@ -64,7 +82,9 @@ export class LogReader {
       const generation = this.#generation
       try {
         const result = await look()
-        if (generation === this.#generation) return result
+        if (generation !== this.#generation) continue
+        good?.(result)
+        return result
       } catch (error) {
         if (generation === this.#generation || !isFailure(error)) throw error
       }
