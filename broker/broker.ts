@@ -100,9 +100,9 @@ class Gate {
   readonly onFrame: OnFrame = (frame, connection) =>
     this.#dispatch
       ? this.#dispatch.handle(frame, connection)
-      : this.#opening.then(dispatch => {
+      : this.#opening.then(async dispatch => {
           const reply = dispatch.handle(frame, connection)
-          return reply instanceof Turn ? reply.begin(WITHOUT_ACCOUNT) : reply
+          return await (reply instanceof Turn ? reply.begin(WITHOUT_ACCOUNT) : reply)
         })
 }
 

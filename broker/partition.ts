@@ -25,7 +25,7 @@ import type { IsrProposal, PartitionAnswer } from './isr-updates.ts'
 import type { Logger } from './log.ts'
 import { Readers } from './readers.ts'
 import type { FollowerRole, LeaderRole } from './roles.ts'
-import { Waiters } from './waiters.ts'
+import { type Waiter, Waiters } from './waiters.ts'
 
 export interface PartitionOptions {
   readonly nodeId: number
@@ -253,26 +253,26 @@ export class Partition {
     return result
   }
 
-  /** Calls `done` once the high watermark has reached `endOffset`, or with the reason why it never will here. */
-  whenCommitted(endOffset: Offset, done: (errorCode: number) => void): void {
-    if (this.#leader === null) done(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-    else if (this.log.isOffline) done(ErrorCode.KAFKA_STORAGE_ERROR)
-    else if (endOffset <= this.highWatermark) done(ErrorCode.NONE)
-    else this.#committed.add(endOffset, done)
+  /** Tells the waiter once the high watermark has reached `endOffset`, or with the reason why it never will here. */
+  whenCommitted(endOffset: Offset, waiter: Waiter): void {
+    if (this.#leader === null) waiter.done(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    else if (this.log.isOffline) waiter.done(ErrorCode.KAFKA_STORAGE_ERROR)
+    else if (endOffset <= this.highWatermark) waiter.done(ErrorCode.NONE)
+    else this.#committed.add(endOffset, waiter)
   }
 
   /** The same for acks=1: once the bytes are written to the file, synced or not. */
-  whenWritten(endOffset: Offset, done: (errorCode: number) => void): void {
-    if (this.log.isOffline) done(ErrorCode.KAFKA_STORAGE_ERROR)
-    else if (endOffset <= this.log.writtenEndOffset) done(ErrorCode.NONE)
-    else this.#written.add(endOffset, done)
+  whenWritten(endOffset: Offset, waiter: Waiter): void {
+    if (this.log.isOffline) waiter.done(ErrorCode.KAFKA_STORAGE_ERROR)
+    else if (endOffset <= this.log.writtenEndOffset) waiter.done(ErrorCode.NONE)
+    else this.#written.add(endOffset, waiter)
   }
 
   /** DeleteRecords: calls `done` once every live replica's log begins at `offset` or later. */
-  whenRemoved(offset: Offset, done: (errorCode: number) => void): void {
-    if (this.#leader === null) done(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-    else if (this.lowWatermark >= offset) done(ErrorCode.NONE)
-    else this.#removed.add(offset, done)
+  whenRemoved(offset: Offset, waiter: Waiter): void {
+    if (this.#leader === null) waiter.done(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    else if (this.lowWatermark >= offset) waiter.done(ErrorCode.NONE)
+    else this.#removed.add(offset, waiter)
   }
 
   /** `holds` takes the memory that the records lie in; without it that memory is never used again. */

@@ -59,7 +59,7 @@ function untilRemoved(partition: Partition, before: number, timeoutMs: number, s
       resolve({ errorCode, lowWatermark: errorCode === ErrorCode.NONE ? partition.lowWatermark : NO_WATERMARK })
     }
     const deadline = services.partitions.deadlines.add(timeoutMs, () => answer(ErrorCode.REQUEST_TIMED_OUT))
-    partition.whenRemoved(before, answer)
+    partition.whenRemoved(before, { done: answer })
   })
 }
 

@@ -3,6 +3,7 @@
 // connection leave in order of their requests (net/connection.ts). Fields left out of a reply take the schema's default.
 import type { Holds } from '../../protocol/memory-pool.ts'
 import type { Api, Listener, RequestOf, ResponseDraft } from '../../protocol/schema.ts'
+import type { Later } from '../later.ts'
 import type { AnswerRoom } from '../net/budget.ts'
 import type { Services } from '../services.ts'
 
@@ -36,6 +37,9 @@ export interface RequestContext {
 
 export type Reply<A extends Api> = ResponseDraft<A> | null
 
+/** What a handler gives: a reply, or word that it comes. */
+export type Answer<A extends Api> = Reply<A> | Promise<Reply<A>> | Later<Reply<A>>
+
 /** The same outcome for everything that the request names. */
 export type Refuse<A extends Api> = (
   request: RequestOf<A>,
@@ -52,13 +56,13 @@ export interface Handler<A extends Api = Api> {
   readonly forwards: 'no' | 'whole' | 'parts'
   /** Refuses a whole request where the reply has no error code of its own; null where it has. */
   readonly refuse: Refuse<A> | null
-  handle(request: RequestOf<A>, context: RequestContext, services: Services): Reply<A> | Promise<Reply<A>>
+  handle(request: RequestOf<A>, context: RequestContext, services: Services): Answer<A>
 }
 
 /** Null as a reply means: send nothing (Produce with acks=0). A thrown MoldauError is mapped to a code by dispatch. */
 export function handler<A extends Api>(
   api: A,
-  handle: (request: RequestOf<A>, context: RequestContext, services: Services) => Reply<A> | Promise<Reply<A>>,
+  handle: (request: RequestOf<A>, context: RequestContext, services: Services) => Answer<A>,
   isBulky = false
 ): Handler<A> {
   return { api, isBulky, forwards: 'no', refuse: null, handle }
@@ -67,7 +71,7 @@ export function handler<A extends Api>(
 /** A handler that the active controller alone can serve: net/dispatch.ts calls it where this node is that one. */
 export function forwarded<A extends Api>(
   api: A,
-  handle: (request: RequestOf<A>, context: RequestContext, services: Services) => Reply<A> | Promise<Reply<A>>,
+  handle: (request: RequestOf<A>, context: RequestContext, services: Services) => Answer<A>,
   refuse: Refuse<A> | null,
   forwards: 'whole' | 'parts' = 'whole'
 ): Handler<A> {

@@ -8,16 +8,24 @@ import { isTransactional } from '../../protocol/records/batch.ts'
 import type { RequestOf, ResponseOf } from '../../protocol/schema.ts'
 import type { AppendResult } from '../../storage/log.ts'
 import { usesZstd } from '../../storage/validate.ts'
-import { endpointOf } from '../endpoints.ts'
+import type { Deadline } from '../deadlines.ts'
+import { endpointOf, type NodeEndpoint } from '../endpoints.ts'
+import { Later } from '../later.ts'
 import { errorCodeOf } from '../net/dispatch.ts'
 import type { Partition } from '../partition.ts'
 import { isInternalTopic, type Located } from '../partitions.ts'
 import type { Services } from '../services.ts'
+import type { Waiter } from '../waiters.ts'
 import { handler, type Reply, type RequestContext } from './handler.ts'
 
 type Request = RequestOf<typeof produce>
 type PartitionRequest = Request['topicData'][number]['partitionData'][number]
 type PartitionReply = Omit<ResponseOf<typeof produce>['responses'][number]['partitionResponses'][number], never>
+interface TopicReply {
+  readonly name: string
+  readonly topicId: string
+  readonly partitionResponses: PartitionReply[]
+}
 
 const ACKS_ALL = -1
 /** A client's time-out is meant for the followers: Kafka writes before it begins to wait. The own disk's sync, for which
@@ -35,48 +43,107 @@ const WITHOUT_LOG_START: ReadonlySet<number> = new Set([
 /** Clients that administer write internal topics under this name (AdminUtils.ADMIN_CLIENT_ID). */
 const ADMIN_CLIENT_ID = '__admin_client'
 
-/** A request whose partitions wait for their acks: answered when the last has come, or when the time is up. */
-interface Pending {
-  remaining: number
-  readonly replies: Map<PartitionReply, Partition>
-  settle: () => void
-}
+const NO_ERRORS: PartitionReply['recordErrors'] = []
+const NO_LEADER: PartitionReply['currentLeader'] = { leaderId: -1, leaderEpoch: -1 }
+const NOBODY: NodeEndpoint[] = []
 
 export const onProduce = handler(produce, (request, context, services) => {
   if (request.acks < -1 || request.acks > 1) return refuseAll(request, ErrorCode.INVALID_REQUIRED_ACKS)
   if (request.transactionalId !== null) {
     return refuseAll(request, ErrorCode.INVALID_TXN_STATE, 'transactions are not supported by this broker yet')
   }
-  const pending: Pending = { remaining: 0, replies: new Map(), settle: () => {} }
-  const responses = request.topicData.map(topic => ({
-    name: topic.name,
-    topicId: topic.topicId,
-    partitionResponses: topic.partitionData.map(each => append(request, topic, each, pending, context, services))
-  }))
-  if (request.acks === 0) return unacknowledged(responses)
-  const reply = (): Reply<typeof produce> => ({ responses, nodeEndpoints: leadersOf(responses, context, services) })
-  if (pending.remaining === 0) return reply()
-  return new Promise(resolve => {
-    const deadline = services.partitions.deadlines.add(Math.max(request.timeoutMs, LEAST_WAIT_MS), () => {
-      for (const waiting of pending.replies.keys()) fail(waiting, ErrorCode.REQUEST_TIMED_OUT)
-      pending.replies.clear()
-      resolve(reply())
-    })
-    pending.settle = () => {
-      services.partitions.deadlines.cancel(deadline)
-      resolve(reply())
-    }
-  })
+  const pending = new Pending(request, context, services)
+  for (const topic of request.topicData) {
+    const partitionResponses: PartitionReply[] = []
+    pending.responses.push({ name: topic.name, topicId: topic.topicId, partitionResponses })
+    for (const each of topic.partitionData) partitionResponses.push(append(topic, each, pending))
+  }
+  return request.acks === 0 ? unacknowledged(pending.responses) : pending.answer()
 })
 
+/** A request whose partitions wait for their acks: answered when the last has come, or when the time is up. */
+class Pending {
+  readonly request: Request
+  readonly context: RequestContext
+  readonly services: Services
+  readonly responses: TopicReply[] = []
+  readonly #awaited: Acks[] = []
+  #remaining = 0
+  #later: Later<Reply<typeof produce>> | null = null
+  #deadline: Deadline | null = null
+
+  constructor(request: Request, context: RequestContext, services: Services) {
+    this.request = request
+    this.context = context
+    this.services = services
+  }
+
+  acksOf(reply: PartitionReply, partition: Partition): Acks {
+    const awaited = new Acks(this, reply, partition)
+    this.#awaited.push(awaited)
+    this.#remaining++
+    return awaited
+  }
+
+  answer(): Reply<typeof produce> | Later<Reply<typeof produce>> {
+    if (this.#remaining === 0) return this.#reply()
+    const { partitions } = this.services
+    this.#later = new Later()
+    this.#deadline = partitions.deadlines.add(Math.max(this.request.timeoutMs, LEAST_WAIT_MS), () => {
+      for (const each of this.#awaited) each.giveUp()
+      this.#later?.settle(this.#reply())
+    })
+    return this.#later
+  }
+
+  /** One partition has its acks, or never will. */
+  came(): void {
+    if (--this.#remaining > 0 || this.#later === null) return
+    if (this.#deadline !== null) this.services.partitions.deadlines.cancel(this.#deadline)
+    this.#later.settle(this.#reply())
+  }
+
+  #reply(): Reply<typeof produce> {
+    const { responses, context, services } = this
+    return { responses, nodeEndpoints: leadersOf(responses, context, services) }
+  }
+}
+
+/** The acks of one partition. */
+class Acks implements Waiter {
+  readonly #pending: Pending
+  readonly #reply: PartitionReply
+  readonly #partition: Partition
+  #isOver = false
+
+  constructor(pending: Pending, reply: PartitionReply, partition: Partition) {
+    this.#pending = pending
+    this.#reply = reply
+    this.#partition = partition
+  }
+
+  done(errorCode: number): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    const isAll = this.#pending.request.acks === ACKS_ALL
+    if (errorCode !== ErrorCode.NONE) fail(this.#reply, errorCode, undefined, this.#partition)
+    else if (isAll && this.#partition.hasTooFewReplicas) fail(this.#reply, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
+    this.#pending.came()
+  }
+
+  giveUp(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    fail(this.#reply, ErrorCode.REQUEST_TIMED_OUT)
+  }
+}
+
 function append(
-  request: Request,
   topic: { name: string; topicId: string },
   { index, records }: PartitionRequest,
-  pending: Pending,
-  context: RequestContext,
-  services: Services
+  pending: Pending
 ): PartitionReply {
+  const { request, context, services } = pending
   const byId = context.apiVersion >= 13
   const located = services.partitions.locate(byId ? null : topic.name, byId ? topic.topicId : null, index)
   const reply = emptyReply(index)
@@ -127,17 +194,9 @@ function accepted(
   reply.logAppendTimeMs = result.logAppendTimeMs
   reply.logStartOffset = partition.logStartOffset
   if (acks === 0) return reply
-  pending.remaining++
-  pending.replies.set(reply, partition)
-  const done = (errorCode: number): void => {
-    if (!pending.replies.delete(reply)) return
-    pending.remaining--
-    if (errorCode !== ErrorCode.NONE) fail(reply, errorCode, undefined, partition)
-    else if (acks === ACKS_ALL && partition.hasTooFewReplicas) fail(reply, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
-    if (pending.remaining === 0) pending.settle()
-  }
-  if (acks === ACKS_ALL) partition.whenCommitted(result.lastOffset + 1, done)
-  else partition.whenWritten(result.lastOffset + 1, done)
+  const awaited = pending.acksOf(reply, partition)
+  if (acks === ACKS_ALL) partition.whenCommitted(result.lastOffset + 1, awaited)
+  else partition.whenWritten(result.lastOffset + 1, awaited)
   return reply
 }
 
@@ -179,9 +238,9 @@ function emptyReply(index: number): PartitionReply {
     baseOffset: -1,
     logAppendTimeMs: -1,
     logStartOffset: -1,
-    recordErrors: [],
+    recordErrors: NO_ERRORS,
     errorMessage: null,
-    currentLeader: { leaderId: -1, leaderEpoch: -1 }
+    currentLeader: NO_LEADER
   }
 }
 
@@ -201,14 +260,13 @@ function refuseAll(request: Request, errorCode: number, message?: string): Reply
   return request.acks === 0 ? unacknowledged(responses) : { responses }
 }
 
-function leadersOf(
-  responses: readonly { partitionResponses: readonly PartitionReply[] }[],
-  context: RequestContext,
-  services: Services
-) {
-  const ids = new Set<number>()
+/** Of the partitions that are led elsewhere. */
+function leadersOf(responses: readonly TopicReply[], context: RequestContext, services: Services): NodeEndpoint[] {
+  let ids: Set<number> | null = null
   for (const { partitionResponses } of responses) {
-    for (const { currentLeader } of partitionResponses) if (currentLeader.leaderId >= 0) ids.add(currentLeader.leaderId)
+    for (const { currentLeader } of partitionResponses) {
+      if (currentLeader.leaderId >= 0) ids = (ids ?? new Set()).add(currentLeader.leaderId)
+    }
   }
-  return [...ids].flatMap(id => endpointOf(id, context, services) ?? [])
+  return ids === null ? NOBODY : [...ids].flatMap(id => endpointOf(id, context, services) ?? [])
 }

@@ -7,9 +7,10 @@ import { decodeRequest, encodeResponse, parseRequestHeader, type RequestHeader }
 import { Holds } from '../../protocol/memory-pool.ts'
 import type { Api, Listener, RequestOf } from '../../protocol/schema.ts'
 import type { Handler, RequestContext } from '../handlers/handler.ts'
+import { Later } from '../later.ts'
 import type { Services } from '../services.ts'
 import type { AnswerRoom } from './budget.ts'
-import { type Connection, type Reply, Turn } from './connection.ts'
+import { type Answer, type Connection, type Reply, Turn } from './connection.ts'
 
 const API_VERSIONS = 18
 
@@ -54,7 +55,7 @@ export class Dispatch {
   }
 
   /** Throws (or rejects with) a MoldauError that ends the connection; every other outcome is a reply. */
-  handle(frame: Buffer, connection: Connection): Reply | Promise<Reply> | Turn {
+  handle(frame: Buffer, connection: Connection): Answer | Turn {
     const header = headerOf(frame)
     const found = this.#handlers.get(header.apiKey)
     const listener = this.#controllerListeners.has(connection.listenerName) ? 'controller' : 'broker'
@@ -73,17 +74,18 @@ export class Dispatch {
     return this.#work(found, header, request, context)
   }
 
-  #work(
-    found: Handler,
-    header: RequestHeader,
-    request: RequestOf<Api>,
-    context: RequestContext
-  ): Reply | Promise<Reply> {
+  #work(found: Handler, header: RequestHeader, request: RequestOf<Api>, context: RequestContext): Answer {
     let reply: ReturnType<Handler['handle']>
     try {
       reply = found.handle(request, context, this.#services)
     } catch (error) {
       return this.#failed(found, header, request, context, error)
+    }
+    if (reply instanceof Later) {
+      return reply.map(
+        body => encode(found.api, header, body),
+        error => this.#failed(found, header, request, context, error)
+      )
     }
     if (reply instanceof Promise) {
       return reply.then(

@@ -131,8 +131,8 @@ export const PLANTS: readonly Plant[] = [
     name: 'answer a duplicate before the high watermark',
     changes: one(
       'broker/handlers/produce.js',
-      'if (acks === 0)\n        return reply;\n    pending',
-      "if (acks === 0 || result.kind === 'duplicate')\n        return reply;\n    pending"
+      'if (acks === 0)\n        return reply;\n    const awaited',
+      "if (acks === 0 || result.kind === 'duplicate')\n        return reply;\n    const awaited"
     )
   },
   {
@@ -164,8 +164,8 @@ export const PLANTS: readonly Plant[] = [
     name: 'answer a produce at the write',
     changes: one(
       'broker/handlers/produce.js',
-      'partition.whenCommitted(result.lastOffset + 1, done)',
-      'partition.whenWritten(result.lastOffset + 1, done)'
+      'partition.whenCommitted(result.lastOffset + 1, awaited)',
+      'partition.whenWritten(result.lastOffset + 1, awaited)'
     )
   }
 ]
