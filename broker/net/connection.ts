@@ -3,6 +3,7 @@
 // for more than its share, is not read from until it catches up; nobody else waits for it.
 import { MoldauError } from '../../protocol/failure.ts'
 import type { Holds } from '../../protocol/memory-pool.ts'
+import { isLater, type Later } from '../later.ts'
 import { AnswerLease, type AnswerRoom, type MemoryBudget } from './budget.ts'
 import { FrameReader } from './frames.ts'
 import { Holdings } from './holdings.ts'
@@ -20,18 +21,20 @@ const JOIN_BELOW_BYTES = 64 * 1024
 
 /** What to do with a frame: bytes of the reply, null for none, or a promise of them. A failure ends the connection, behind
  *  the replies to the requests before. */
-export type OnFrame = (frame: Buffer, connection: Connection) => Reply | Promise<Reply> | Turn
+export type OnFrame = (frame: Buffer, connection: Connection) => Answer | Turn
 
 export type Reply = readonly Buffer[] | null
+
+export type Answer = Reply | Promise<Reply> | Later<Reply>
 
 /** Work whose reply may be large (Fetch). It is begun when that of the one before has left, and while the peer takes what
  *  it is sent: who asks for much at a time, and does not read, must not fill the memory. */
 export class Turn {
-  readonly begin: (room: AnswerRoom) => Reply | Promise<Reply>
+  readonly begin: (room: AnswerRoom) => Answer
   /** The memory that the reply lies in: let go when it has left, or when the peer is gone. */
   readonly holds: Holds
 
-  constructor(begin: (room: AnswerRoom) => Reply | Promise<Reply>, holds: Holds) {
+  constructor(begin: (room: AnswerRoom) => Answer, holds: Holds) {
     this.begin = begin
     this.holds = holds
   }
@@ -226,7 +229,7 @@ export class Connection {
     const reply = this.#options.onFrame(frame, this)
     const isTurn = reply instanceof Turn
     const holds = isTurn ? reply.holds : null
-    if (!isTurn && !(reply instanceof Promise)) {
+    if (!isTurn && !isLater<Reply>(reply)) {
       this.#holdings.passed()
       if (this.#slots.length === 0) this.#queue(reply)
       else this.#slots.push({ ...DONE, buffers: reply })
@@ -243,8 +246,8 @@ export class Connection {
     } else this.#await(slot, reply)
   }
 
-  #await(slot: Slot, reply: Promise<Reply>): void {
-    reply.then(
+  #await(slot: Slot, reply: Promise<Reply> | Later<Reply>): void {
+    void reply.then(
       buffers => this.#answered(slot, buffers, null),
       error => this.#answered(slot, null, error as Error)
     )
@@ -264,14 +267,14 @@ export class Connection {
     this.#stopWaiting = null
     const lease = new AnswerLease(this.#options.budget)
     slot.lease = lease
-    let reply: Reply | Promise<Reply>
+    let reply: Answer
     try {
       reply = turn.begin(lease)
     } catch (error) {
       this.#answered(slot, null, error as Error)
       return
     }
-    if (reply instanceof Promise) this.#await(slot, reply)
+    if (isLater<Reply>(reply)) this.#await(slot, reply)
     else this.#answered(slot, reply, null)
   }
 
