@@ -46,7 +46,12 @@ export function markdownOf(results: readonly ClusterResult[], fencings: readonly
 export function tableOf(results: readonly ClusterResult[], fencings: readonly Fencings[]): string {
   const lines = [HEAD, ...inOrder(results).map(each => [each.row, each.subject, ...cellsOf(each.figures).map(String)])]
   const widths = HEAD.map((_, column) => Math.max(...lines.map(cells => (cells[column] ?? '').length)))
-  const told = lines.map(cells => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+  const told = lines.map(cells =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd()
+  )
   return [...told, '', ...fencings.map(fencingsOf)].join('\n')
 }
 
