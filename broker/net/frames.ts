@@ -10,6 +10,8 @@ const SIZE_BYTES = 4
 const HEAD_BYTES = 6
 /** A frame up to this size gets its memory at once. */
 const TRUSTED_BYTES = 1024 * 1024
+/** With room for a frame, its memory is taken as a whole once this share of it has come. */
+const MEANT_SHARE = 16
 const NOTHING = Buffer.alloc(0)
 
 export interface FrameOptions {
@@ -39,10 +41,13 @@ export class FrameReader {
   readonly #leave = (): void => {
     if (this.#size < 0 || !this.#isFramePooled) return
     const before = this.#frame
+    const slab = memoryPool.slabOf(before)
+    // A slab of its own is in nobody's way.
+    if (slab !== null && slab.bytes.length < 2 * before.length) return
     this.#isFramePooled = false
     this.#frame = Buffer.allocUnsafeSlow(before.length)
     before.copy(this.#frame, 0, 0, this.#filled)
-    memoryPool.slabOf(before)?.letGo()
+    slab?.letGo()
   }
 
   constructor(options: FrameOptions) {
@@ -135,7 +140,7 @@ export class FrameReader {
   #fill(bytes: Buffer, from: number): number {
     const count = Math.min(bytes.length - from, this.#size - this.#filled)
     const needed = this.#filled + count
-    if (needed > this.#frame.length) this.#grow(this.#o.hasRoom?.(this.#size) ? this.#size : this.#nextMemory(needed))
+    if (needed > this.#frame.length) this.#grow(this.#nextMemory(needed))
     bytes.copy(this.#frame, this.#filled, from, from + count)
     this.#filled = needed
     return from + count
@@ -143,11 +148,17 @@ export class FrameReader {
 
   #firstMemory(here: number): number {
     const { hasRoom } = this.#o
-    if (hasRoom !== undefined) return hasRoom(this.#size) ? this.#size : here
-    return Math.min(this.#size, Math.max(TRUSTED_BYTES, here))
+    if (hasRoom?.(this.#size) === false) return here
+    return this.#isMeant(here) ? this.#size : Math.min(this.#size, Math.max(TRUSTED_BYTES, here))
+  }
+
+  /** Enough of it is here for the rest to be believed: most peers who claim much and send little get little. */
+  #isMeant(here: number): boolean {
+    return this.#o.hasRoom !== undefined && here >= this.#size / MEANT_SHARE
   }
 
   #nextMemory(needed: number): number {
+    if (this.#isMeant(needed) && this.#o.hasRoom?.(this.#size)) return this.#size
     return Math.min(this.#size, Math.max(needed, 2 * this.#frame.length))
   }
 
