@@ -90,6 +90,10 @@ export class BrokerProcess {
     return this.child.pid as number
   }
 
+  get stdout(): string {
+    return this.#stdout
+  }
+
   get stderr(): string {
     return this.#stderr
   }
