@@ -7,15 +7,7 @@ import { profile } from './bench/profile.ts'
 import { jsonOf, markdownOf, notesOf, type RowResult, tableOf } from './bench/report.ts'
 import { ALIASES, ROWS } from './bench/rows.ts'
 import { type RunOptions, runRow } from './bench/run.ts'
-import {
-  DEFAULT_DIRECTORY,
-  floorOf,
-  freshDirectory,
-  kafkaOf,
-  moldauOf,
-  runningAt,
-  type Subject
-} from './bench/subject.ts'
+import { DEFAULT_DIRECTORY, floorOf, kafkaOf, moldauOf, runningAt, type Subject } from './bench/subject.ts'
 import type { Row } from './bench/workload.ts'
 
 if (process.argv[2] === 'cluster') {
@@ -146,7 +138,7 @@ const options: RunOptions = {
   oldBytes: Number(values['old-gb'] ?? (values.quick ? 0.25 : 2)) * 1e9,
   crashBytes: Number(values['crash-gb'] ?? (values.quick ? 0.5 : 10)) * 1e9,
   idleSeconds: Number(values.idle ?? (values.quick ? 2 : 10)),
-  freshDirectory: () => freshDirectory(place),
+  directory: place.directory,
   progress
 }
 

@@ -27,12 +27,13 @@ function outcomeOf(startedMs: number, extra: Record<string, number>): Outcome {
 }
 
 /** As soon as the broker takes a connection. */
-async function connected(port: number): Promise<Cluster> {
+async function connected(port: number, life: Life): Promise<Cluster> {
   const end = performance.now() + LIMIT_MS
   for (;;) {
     try {
       return await Cluster.open(`127.0.0.1:${port}`)
     } catch (error) {
+      if (!life.isRunning()) throw new Error('the broker ended before it was ready')
       if (performance.now() > end) throw error
       await pause(2)
     }
@@ -47,7 +48,7 @@ interface Home {
 async function withHome(scene: LifeScene, live: (home: Home) => Promise<Outcome>): Promise<Outcome> {
   const home = { directory: scene.freshDirectory(), port: await scene.freePort() }
   try {
-    await scene.lives.prepare(home.directory, home.port, [])
+    await scene.lives.prepare(home.directory, home.port)
     return await live(home)
   } finally {
     rmSync(home.directory, { recursive: true, force: true, maxRetries: 3 })
@@ -67,9 +68,9 @@ async function during<T>(life: Life, use: () => Promise<T>): Promise<T> {
 export function liveStart(scene: LifeScene): Promise<Outcome> {
   return withHome(scene, async ({ directory, port }) => {
     const startedMs = performance.now()
-    const life = await scene.lives.launch(directory, port, [])
+    const life = await scene.lives.launch(directory, port)
     return await during(life, async () => {
-      const cluster = await connected(port)
+      const cluster = await connected(port, life)
       const name = 'first'
       await untilDone('a first topic', () =>
         cluster.createTopics([name], 1).then(
@@ -130,9 +131,9 @@ async function createAll(cluster: Cluster, partitions: number): Promise<string[]
 export function livePartitions(scene: LifeScene, partitions: number): Promise<Outcome> {
   return withHome(scene, async ({ directory, port }) => {
     const startedMs = performance.now()
-    const life = await scene.lives.launch(directory, port, [])
+    const life = await scene.lives.launch(directory, port)
     const { names, first } = await during(life, async () => {
-      const cluster = await connected(port)
+      const cluster = await connected(port, life)
       await cluster.createTopic(1)
       await pause(SETTLE_MS)
       const before = accountsOf([life.pid])
@@ -170,9 +171,9 @@ async function restarted(
   places: readonly { topic: string; partition: number; least?: number }[]
 ) {
   const restartedMs = performance.now()
-  const life = await scene.lives.launch(directory, port, [])
+  const life = await scene.lives.launch(directory, port)
   return await during(life, async () => {
-    const cluster = await connected(port)
+    const cluster = await connected(port, life)
     for (const { topic, partition, least = 0 } of places) {
       const offset = await untilAccepted(cluster.pipe, produceFrame(topic, [partition], -1, batch), LIMIT_MS)
       if (offset < least) throw new Error(`${least} records were acknowledged before the kill, ${offset} are there`)
@@ -194,9 +195,9 @@ export function liveCrash(scene: LifeScene): Promise<Outcome> {
       throw new CannotRun(`${(scene.crashBytes / 1e9).toFixed(1)} GB have no room on this disk (--crash-gb N)`)
     }
     const startedMs = performance.now()
-    const life = await scene.lives.launch(home.directory, home.port, [])
+    const life = await scene.lives.launch(home.directory, home.port)
     const { topic, ends } = await during(life, async () => {
-      const cluster = await connected(home.port)
+      const cluster = await connected(home.port, life)
       const topic = await untilDone('a topic', () => cluster.createTopic(CRASH_PARTITIONS).catch(() => null))
       const frames = topic.leaders.map((_, index) => produceFrame(topic.name, [index], -1, batchOf(in64k)))
       for (const frame of frames) await untilAccepted(cluster.pipe, frame)

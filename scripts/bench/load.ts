@@ -4,20 +4,37 @@
 import { prepareCompression } from '../../protocol/records/compression.ts'
 import { accountsOf, forgetPeaks } from './accounts.ts'
 import { Histogram } from './histogram.ts'
+import { freePort, freshDirectory, type Launch, livesOf } from './launch.ts'
 import { ALIASES, ROWS } from './rows.ts'
 import { lookAtTurns, turnMs } from './turns.ts'
-import { CannotRun, type Measured, type Scene, type Stage } from './workload.ts'
+import { CannotRun, type Measured, type Row, type Scene, type Stage } from './workload.ts'
+
+/** A scene of whole lives, as it can be told over a channel. */
+export interface LifeOrder {
+  readonly launch: Launch
+  readonly directory: string
+  readonly idleSeconds: number
+  readonly crashBytes: number
+}
 
 export type Order =
+  | { readonly order: 'live'; readonly row: string; readonly life: LifeOrder }
   | { readonly order: 'set-up'; readonly row: string; readonly scene: Scene }
   | { readonly order: 'measure'; readonly seconds: number }
   | { readonly order: 'close' }
 
 export type Answer =
+  | { readonly answer: 'progress'; readonly text: string }
   | { readonly answer: 'done' }
   | { readonly answer: 'measured'; readonly measured: Measured }
   | { readonly answer: 'cannot'; readonly why: string }
   | { readonly answer: 'failed'; readonly why: string }
+
+/** What nobody measured. */
+const NOTHING = {
+  ...{ p50Ms: Number.NaN, p99Ms: Number.NaN, p999Ms: Number.NaN, maxMs: Number.NaN, cpuSeconds: Number.NaN },
+  ...{ loadCpuSeconds: Number.NaN, residentMegabytes: Number.NaN, peakMegabytes: Number.NaN, writtenBytes: Number.NaN }
+}
 
 let stage: Stage | null = null
 let pids: readonly number[] = []
@@ -49,19 +66,36 @@ async function measured(seconds: number): Promise<Measured> {
   }
 }
 
+async function lived(name: string, { launch, directory, idleSeconds, crashBytes }: LifeOrder): Promise<Measured> {
+  const { live } = rowOf(name)
+  if (live === undefined) throw new Error(`${name} is no row about lives`)
+  const { latency: _, ...outcome } = await live({
+    ...{ lives: livesOf(launch), freePort, idleSeconds, crashBytes },
+    freshDirectory: () => freshDirectory(directory),
+    progress: text => tell({ answer: 'progress', text })
+  })
+  return { ...outcome, ...NOTHING, extra: outcome.extra ?? {} }
+}
+
+function rowOf(name: string): Row {
+  const row = ROWS.find(each => each.name === (ALIASES[name] ?? name))
+  if (row === undefined) throw new Error(`no row is called ${name}`)
+  return row
+}
+
 async function obey(order: Order): Promise<Answer> {
+  if (order.order === 'live') return { answer: 'measured', measured: await lived(order.row, order.life) }
   if (order.order === 'measure') return { answer: 'measured', measured: await measured(order.seconds) }
   if (order.order === 'close') {
     await stage?.close()
     return { answer: 'done' }
   }
-  const name = ALIASES[order.row] ?? order.row
-  const row = ROWS.find(each => each.name === name)
-  if (row?.setUp === undefined) throw new Error(`no row is called ${order.row}`)
+  const { setUp } = rowOf(order.row)
+  if (setUp === undefined) throw new Error(`${order.row} is about lives`)
   await prepareCompression()
   pids = order.scene.pids
   metricsUrl = order.scene.metricsUrl
-  stage = await row.setUp(order.scene)
+  stage = await setUp(order.scene)
   return { answer: 'done' }
 }
 

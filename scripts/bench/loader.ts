@@ -2,18 +2,27 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { Answer, Order } from './load.ts'
-import { atWorst } from './subject.ts'
+import { atWorst } from './launch.ts'
+import type { Answer, LifeOrder, Order } from './load.ts'
 import { CannotRun, type Measured, type Scene } from './workload.ts'
 
 export class Loader {
   readonly #child: ChildProcess
   #answer: ((answer: Answer) => void) | null = null
 
-  constructor() {
-    this.#child = fork(join(import.meta.dirname, 'load.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    const done = atWorst(() => this.#child.kill('SIGKILL'))
-    this.#child.on('message', answer => this.#answer?.(answer as Answer))
+  constructor(progress: (text: string) => void) {
+    this.#child = fork(join(import.meta.dirname, 'load.js'), {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // JSON has no NaN.
+      serialization: 'advanced'
+    })
+    // Not SIGKILL: it may have brokers to end.
+    const done = atWorst(() => this.#child.kill('SIGTERM'))
+    this.#child.on('message', message => {
+      const answer = message as Answer
+      if (answer.answer === 'progress') progress(answer.text)
+      else this.#answer?.(answer)
+    })
     this.#child.once('exit', code => {
       done()
       this.#answer?.({ answer: 'failed', why: `the load ended with code ${code}` })
@@ -24,8 +33,16 @@ export class Loader {
     await this.#call({ order: 'set-up', row, scene })
   }
 
-  async measure(seconds: number): Promise<Measured> {
-    const answer = await this.#call({ order: 'measure', seconds })
+  measure(seconds: number): Promise<Measured> {
+    return this.#measured({ order: 'measure', seconds })
+  }
+
+  live(row: string, life: LifeOrder): Promise<Measured> {
+    return this.#measured({ order: 'live', row, life })
+  }
+
+  async #measured(order: Order): Promise<Measured> {
+    const answer = await this.#call(order)
     if (answer.answer !== 'measured') throw new Error(`the load answered ${answer.answer}`)
     return answer.measured
   }
@@ -39,7 +56,7 @@ export class Loader {
 
   /** Without farewell. */
   kill(): void {
-    this.#child.kill('SIGKILL')
+    this.#child.kill('SIGTERM')
   }
 
   async #call(order: Order): Promise<Answer> {

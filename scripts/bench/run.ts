@@ -2,7 +2,7 @@
 // that what slows the machine down slows all of them. A row that cannot run, or fails, is left out, with the reason.
 import { Loader } from './loader.ts'
 import type { RowResult } from './report.ts'
-import { freePort, type Subject } from './subject.ts'
+import type { Subject } from './subject.ts'
 import { type Figures, summaryOf } from './summary.ts'
 import { CannotRun, type Measured, type Row, type Scene } from './workload.ts'
 
@@ -14,7 +14,8 @@ export interface RunOptions {
   readonly oldBytes: number
   readonly crashBytes: number
   readonly idleSeconds: number
-  readonly freshDirectory: () => string
+  /** Where data goes. */
+  readonly directory: string
   readonly progress: (text: string) => void
 }
 
@@ -28,33 +29,26 @@ interface Runner {
   readonly kill: () => void
 }
 
-/** What nobody measured. */
-const NOTHING = {
-  ...{ p50Ms: Number.NaN, p99Ms: Number.NaN, p999Ms: Number.NaN, maxMs: Number.NaN, cpuSeconds: Number.NaN },
-  ...{ loadCpuSeconds: Number.NaN, residentMegabytes: Number.NaN, peakMegabytes: Number.NaN, writtenBytes: Number.NaN }
-}
-
 const warmed = new Set<Subject>()
 
-/** A row about whole lives needs no load process: the broker is away most of the time. */
 function liverOf(row: Row, subject: Subject, options: RunOptions): Runner | string {
-  const { live } = row
-  if (live === undefined || subject.lives === null) return subject.isFloor ? '' : 'cannot run: it was not started here'
-  const { freshDirectory, idleSeconds, crashBytes } = options
-  const progress = (text: string) => options.progress(`${row.name}: ${subject.name}: ${text}`)
-  const scene = { lives: subject.lives, freshDirectory, freePort, idleSeconds, crashBytes, progress }
-  const measure = async (): Promise<Measured> => {
-    const { latency: _, extra = {}, ...outcome } = await live(scene)
-    return { ...outcome, ...NOTHING, extra }
+  const { launch } = subject
+  if (launch === null) return subject.isFloor ? '' : 'cannot run: it was not started here'
+  const { directory, idleSeconds, crashBytes } = options
+  const loader = new Loader(text => options.progress(`${row.name}: ${subject.name}: ${text}`))
+  return {
+    subject,
+    measure: () => loader.live(row.name, { launch, directory, idleSeconds, crashBytes }),
+    close: () => loader.close(),
+    kill: () => loader.kill()
   }
-  return { subject, measure, close: async () => {}, kill: () => {} }
 }
 
 async function runnerOf(row: Row, subject: Subject, options: RunOptions): Promise<Runner | string> {
   if (row.live !== undefined) return liverOf(row, subject, options)
   const place = await subject.place(row)
   if (place === null) return ''
-  const loader = new Loader()
+  const loader = new Loader(options.progress)
   const scene: Scene = { ...place, oldBytes: options.oldBytes }
   try {
     await loader.setUp(row.name, scene)

@@ -44,16 +44,17 @@ export interface Measured extends Omit<Outcome, 'latency'>, Quantiles {
   readonly writtenBytes: number
 }
 
-/** Brokers from their start to their end, for rows that are about that. */
+/** Brokers of one kind from their start to their end, for rows that are about that. */
 export interface Lives {
   /** What a directory needs before its first start. */
-  prepare(directory: string, port: number, settings: readonly string[]): Promise<void>
+  prepare(directory: string, port: number): Promise<void>
   /** Resolves when the process runs, long before it is ready. */
-  launch(directory: string, port: number, settings: readonly string[]): Promise<Life>
+  launch(directory: string, port: number): Promise<Life>
 }
 
 export interface Life {
   readonly pid: number
+  isRunning(): boolean
   /** The signal is sent before this returns; resolves when the process is gone. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
 }
@@ -102,7 +103,7 @@ export interface Row {
   readonly isWarm?: boolean
   /** In the load process, on a running broker. */
   readonly setUp?: (scene: Scene) => Promise<Stage>
-  /** Or in the first process, with brokers of its own: one round. */
+  /** Or with brokers that the load process starts and ends: one round. */
   readonly live?: (scene: LifeScene) => Promise<Outcome>
 }
 
