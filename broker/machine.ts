@@ -4,6 +4,7 @@
 // coordinator-common/.../CoordinatorRuntime.java). A failed append or lost leadership rolls back to what is committed.
 import { MoldauError } from '../protocol/failure.ts'
 import type { Offset } from '../protocol/types.ts'
+import { Later } from './later.ts'
 
 /** What a machine needs of its partition: appends in order, and word of what is committed. */
 export interface MachineLog<R> {
@@ -30,8 +31,28 @@ export interface MachineState<R> {
 
 interface Held {
   readonly endOffset: Offset
-  readonly release: () => void
-  readonly fail: (error: Error) => void
+  release(): void
+  fail(error: Error): void
+}
+
+/** A reply that waits for its commit. */
+class HeldReply<T> implements Held {
+  readonly endOffset: Offset
+  readonly later = new Later<T>()
+  readonly #reply: T
+
+  constructor(endOffset: Offset, reply: T) {
+    this.endOffset = endOffset
+    this.#reply = reply
+  }
+
+  release(): void {
+    this.later.settle(this.#reply)
+  }
+
+  fail(error: Error): void {
+    this.later.fail(error)
+  }
 }
 
 export class Machine<R> {
@@ -54,16 +75,19 @@ export class Machine<R> {
   }
 
   /** Decides on the newest state, appends and applies at once, and gives the reply when it is committed. */
-  submit<T>(decide: () => Decision<R, T>): Promise<T> {
-    if (this.#closed) return Promise.reject(this.#closed)
+  submit<T>(decide: () => Decision<R, T>): Later<T> {
+    if (this.#closed) return failed(this.#closed)
     let decision: Decision<R, T>
     try {
       decision = decide()
       if (decision.records.length > 0) this.#append(decision.records)
     } catch (error) {
-      return Promise.reject(error)
+      return failed(error)
     }
-    return this.#hold(decision.reply)
+    const held = new HeldReply(this.#endOffset, decision.reply)
+    if (held.endOffset <= this.#log.highWatermark) held.release()
+    else this.#held.push(held)
+    return held.later
   }
 
   /** Call when the high watermark moved: releases replies in order. */
@@ -89,12 +113,10 @@ export class Machine<R> {
     for (const record of records) this.#state.apply(record, endOffset)
     this.#endOffset = endOffset
   }
+}
 
-  #hold<T>(reply: T): Promise<T> {
-    if (this.#endOffset <= this.#log.highWatermark) return Promise.resolve(reply)
-    const endOffset = this.#endOffset
-    return new Promise((resolve, reject) => {
-      this.#held.push({ endOffset, release: () => resolve(reply), fail: reject })
-    })
-  }
+function failed<T>(error: unknown): Later<T> {
+  const later = new Later<T>()
+  later.fail(error)
+  return later
 }

@@ -135,21 +135,21 @@ export class GroupCoordinator {
   }
 
   /** The caller has left out topics that do not exist, and has filled in names and ids of the others. */
-  async commitOffsets(request: CommitRequest, apiVersion: number): Promise<Outcome<TopicCodes[]>> {
+  commitOffsets(request: CommitRequest, apiVersion: number): Promise<Outcome<TopicCodes[]>> {
     const shard = this.#shardOf(request.groupId, true)
-    if (typeof shard === 'number') return { errorCode: shard, reply: null }
+    if (typeof shard === 'number') return Promise.resolve({ errorCode: shard, reply: null })
     return shard.commitOffsets(request, apiVersion)
   }
 
-  async fetchOffsets(request: FetchRequest): Promise<Outcome<FetchedTopic[]>> {
+  fetchOffsets(request: FetchRequest): Promise<Outcome<FetchedTopic[]>> {
     const shard = this.#shardOf(request.groupId, true)
-    if (typeof shard === 'number') return { errorCode: shard, reply: null }
+    if (typeof shard === 'number') return Promise.resolve({ errorCode: shard, reply: null })
     return shard.fetchOffsets(request)
   }
 
-  async deleteOffsets(request: DeleteRequest): Promise<Outcome<{ errorCode: number; topics: DeletedTopic[] }>> {
+  deleteOffsets(request: DeleteRequest): Promise<Outcome<{ errorCode: number; topics: DeletedTopic[] }>> {
     const shard = this.#shardOf(request.groupId)
-    if (typeof shard === 'number') return { errorCode: shard, reply: null }
+    if (typeof shard === 'number') return Promise.resolve({ errorCode: shard, reply: null })
     return shard.deleteOffsets(request)
   }
 

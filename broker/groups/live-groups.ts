@@ -59,12 +59,20 @@ export class LiveGroups {
     for (const group of [...this.#groups.values()]) this.run(group, { kind: 'loaded' })
   }
 
-  /** A step of a group, which is made where there is none. The reply comes when this or a later step answers it. */
-  ask<T>(groupId: string, makeInput: (token: Token) => Input): Promise<T> {
+  /** A step of a group, which is made where there is none. The reply is here where the step gives it (most heartbeats),
+   *  or comes when a later one does. */
+  ask<T extends object>(groupId: string, makeInput: (token: Token) => Input): T | Promise<T> {
     const token = ++this.#lastToken
-    const reply = new Promise<T>(resolve => this.#parked.set(token, resolve as (reply: never) => void))
+    let answered: T | null = null
+    let tell = (reply: T): void => {
+      answered = reply
+    }
+    this.#parked.set(token, reply => tell(reply))
     this.run(this.#groups.get(groupId) ?? this.#make(groupId), makeInput(token))
-    return reply
+    if (answered !== null) return answered
+    return new Promise<T>(resolve => {
+      tell = resolve
+    })
   }
 
   run(group: ClassicGroup, input: Input): void {

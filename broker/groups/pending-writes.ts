@@ -1,14 +1,11 @@
 // Writes that wait for their commit, with a limit (offsets.commit.timeout.ms). Every write has the same limit, so the
 // oldest is always the first to be given up: a queue, and no timer of its own.
 
-interface Write {
+export interface Write {
   readonly atMs: number
   isDone: boolean
   readonly giveUp: () => void
 }
-
-/** Not committed in time; it may be committed yet. */
-export class CommitTimeout extends Error {}
 
 export class PendingWrites {
   readonly #writes: Write[] = []
@@ -17,18 +14,17 @@ export class PendingWrites {
     return this.#writes[0]?.atMs ?? Infinity
   }
 
-  /** The reply, or a CommitTimeout at `atMs`. */
-  add<T>(reply: Promise<T>, atMs: number): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const write: Write = { atMs, isDone: false, giveUp: () => reject(new CommitTimeout('not committed in time')) }
-      this.#writes.push(write)
-      reply
-        .finally(() => {
-          write.isDone = true
-          while (this.#writes[0]?.isDone) this.#writes.shift()
-        })
-        .then(resolve, reject)
-    })
+  /** Calls `giveUp` at `atMs`, unless it is done before. */
+  add(atMs: number, giveUp: () => void): Write {
+    const write: Write = { atMs, isDone: false, giveUp }
+    this.#writes.push(write)
+    return write
+  }
+
+  /** Committed, or refused. */
+  done(write: Write): void {
+    write.isDone = true
+    while (this.#writes[0]?.isDone) this.#writes.shift()
   }
 
   giveUpDue(nowMs: number): void {

@@ -3,7 +3,7 @@
 // I/O. A reply that says something is stored leaves when that is committed (broker/machine.ts).
 
 import { ErrorCode } from '../../protocol/errors.ts'
-import { isFailure } from '../../protocol/failure.ts'
+import { isFailure, type MoldauError } from '../../protocol/failure.ts'
 import { buildBatch } from '../../protocol/records/builder.ts'
 import type { Offset } from '../../protocol/types.ts'
 import { Machine } from '../machine.ts'
@@ -26,7 +26,7 @@ import {
   offsetTombstone,
   type TopicCodes
 } from './offsets.ts'
-import { CommitTimeout, PendingWrites } from './pending-writes.ts'
+import { PendingWrites } from './pending-writes.ts'
 import type { CoordinatorLog, GroupClock, GroupLogger, GroupSettings, Snapshots } from './ports.ts'
 import { encodeRecord, type GroupRecord } from './records.ts'
 import type { GroupsState } from './state.ts'
@@ -156,7 +156,7 @@ export class GroupShard {
   }
 
   /** A step of one group; the reply comes when the step or a later one answers the token. */
-  ask<T>(groupId: string, makeInput: (token: Token) => Input): Promise<T> {
+  ask<T extends object>(groupId: string, makeInput: (token: Token) => Input): T | Promise<T> {
     return this.#live.ask(groupId, makeInput)
   }
 
@@ -168,13 +168,13 @@ export class GroupShard {
     return this.#state.foreign.has(groupId)
   }
 
-  async commitOffsets(request: CommitRequest, apiVersion: number): Promise<Outcome<TopicCodes[]>> {
+  commitOffsets(request: CommitRequest, apiVersion: number): Promise<Outcome<TopicCodes[]>> {
     const { clock, settings } = this.#parts
     const group = this.#live.get(request.groupId)
     const refused = this.isForeign(request.groupId)
       ? ErrorCode.GROUP_ID_NOT_FOUND
       : checkCommit(group, request, apiVersion, this.#state.hasOffsets(request.groupId))
-    if (refused !== ErrorCode.NONE) return { errorCode: refused, reply: null }
+    if (refused !== ErrorCode.NONE) return Promise.resolve({ errorCode: refused, reply: null })
     if (group) this.#live.run(group, { kind: 'committed-offsets', memberId: request.memberId })
     return this.#submit(() => decideCommit(request, clock.nowMs(), settings.offsetMetadataMax))
   }
@@ -340,20 +340,31 @@ export class GroupShard {
   }
 
   /** Decides, appends, and gives the reply once it is committed, or a code where that fails or takes too long. */
-  async #submit<T>(decide: () => Decision<T>): Promise<Outcome<T>> {
-    if (!this.#machine || this.status !== 'active') return { errorCode: ErrorCode.NOT_COORDINATOR, reply: null }
-    try {
-      return { errorCode: 0, reply: await this.#inTime(this.#machine.submit(decide)) }
-    } catch (error) {
-      return { errorCode: codeOf(error), reply: null }
+  #submit<T>(decide: () => Decision<T>): Promise<Outcome<T>> {
+    if (!this.#machine || this.status !== 'active') {
+      return Promise.resolve({ errorCode: ErrorCode.NOT_COORDINATOR, reply: null })
     }
-  }
-
-  #inTime<T>(reply: Promise<T>): Promise<T> {
+    const submitted = this.#machine.submit(decide)
     const { clock, settings } = this.#parts
-    const inTime = this.#writes.add(reply, clock.monotonicMs() + settings.commitTimeoutMs)
-    this.#schedule()
-    return inTime
+    return new Promise((resolve, reject) => {
+      const refuse = (errorCode: number): void => resolve({ errorCode, reply: null })
+      const write = this.#writes.add(clock.monotonicMs() + settings.commitTimeoutMs, () =>
+        // It may be committed yet.
+        refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+      )
+      this.#schedule()
+      submitted.then(
+        reply => {
+          this.#writes.done(write)
+          resolve({ errorCode: 0, reply })
+        },
+        error => {
+          this.#writes.done(write)
+          if (isFailure(error)) refuse(codeOf(error))
+          else reject(error)
+        }
+      )
+    })
   }
 
   #schedule(): void {
@@ -393,8 +404,6 @@ export class GroupShard {
 }
 
 /** As CoordinatorOperationExceptionHelper.java: clients look for the coordinator again, or just try again. */
-function codeOf(error: unknown): number {
-  if (error instanceof CommitTimeout) return ErrorCode.COORDINATOR_NOT_AVAILABLE
-  if (!isFailure(error)) throw error
+function codeOf(error: MoldauError): number {
   return error.code === 'ERR_TOO_LARGE' ? ErrorCode.UNKNOWN_SERVER_ERROR : ErrorCode.NOT_COORDINATOR
 }

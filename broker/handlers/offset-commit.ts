@@ -4,43 +4,56 @@ import { ErrorCode } from '../../protocol/errors.ts'
 import { offsetCommit } from '../../protocol/messages/offset-commit.ts'
 import type { RequestOf } from '../../protocol/schema.ts'
 import type { Topic } from '../../replication/metadata/image.ts'
+import type { TopicCodes } from '../groups/offsets.ts'
+import type { Outcome } from '../groups/shard.ts'
 import type { Services } from '../services.ts'
-import { handler } from './handler.ts'
+import { handler, type Reply } from './handler.ts'
 
 type Asked = RequestOf<typeof offsetCommit>['topics'][number]
 type Partition = Asked['partitions'][number]
 
 const TOPIC_IDS_SINCE = 10
 
-export const onOffsetCommit = handler(offsetCommit, async (request, { apiVersion }, services) => {
+export const onOffsetCommit = handler(offsetCommit, (request, { apiVersion }, services) => {
   const sorted = request.topics.map(asked => sortOut(asked, apiVersion, services))
-  const known = sorted.flatMap(({ topic, partitions }) =>
-    topic && partitions.length > 0 ? [{ name: topic.name, topicId: topic.topicId, partitions }] : []
-  )
-  const codes = new Map<string, number>()
-  if (known.length > 0) {
-    const { errorCode, reply } = await services.groups.commitOffsets({ ...request, topics: known }, apiVersion)
-    for (const { name, partitions } of reply ?? known) {
-      for (const each of partitions)
-        codes.set(`${name}/${each.partitionIndex}`, 'errorCode' in each ? each.errorCode : errorCode)
-    }
+  const known: { name: string; topicId: string; partitions: readonly Partition[] }[] = []
+  for (const { topic, partitions } of sorted) {
+    if (topic && partitions.length > 0) known.push({ name: topic.name, topicId: topic.topicId, partitions })
   }
-  const codeOf = (topic: Topic | undefined, { partitionIndex }: Partition, missing: number): number =>
-    codes.get(`${topic?.name}/${partitionIndex}`) ?? missing
-  return {
-    topics: sorted.map(({ asked, topic, missing }) => ({
+  if (known.length === 0) return replyTo(sorted, { errorCode: ErrorCode.NONE, reply: null })
+  return services.groups
+    .commitOffsets({ ...request, topics: known }, apiVersion)
+    .then(outcome => replyTo(sorted, outcome))
+})
+
+/** The coordinator's codes come in the order in which it was asked. */
+function replyTo(sorted: readonly Sorted[], { errorCode, reply }: Outcome<TopicCodes[]>): Reply<typeof offsetCommit> {
+  let next = 0
+  const topics = sorted.map(({ asked, topic, partitions, missing }) => {
+    const codes = topic && partitions.length > 0 ? reply?.[next++]?.partitions : undefined
+    let nextCode = 0
+    const codeAt = (at: number): number => codes?.[at]?.errorCode ?? errorCode
+    return {
       name: asked.name,
       topicId: asked.topicId,
       partitions: asked.partitions.map(each => ({
         partitionIndex: each.partitionIndex,
-        errorCode: codeOf(topic, each, missing)
+        errorCode: partitions[nextCode] === each ? codeAt(nextCode++) : missing
       }))
-    }))
-  }
-})
+    }
+  })
+  return { topics }
+}
+
+interface Sorted {
+  readonly asked: Asked
+  readonly topic: Topic | undefined
+  readonly missing: number
+  readonly partitions: readonly Partition[]
+}
 
 /** The topic, those of its partitions that exist, and the code for those that do not. */
-function sortOut(asked: Asked, apiVersion: number, services: Services) {
+function sortOut(asked: Asked, apiVersion: number, services: Services): Sorted {
   const { topicsById, topicsByName } = services.metadata.image
   const hasIds = apiVersion >= TOPIC_IDS_SINCE
   const topic = hasIds ? topicsById.get(asked.topicId) : topicsByName.get(asked.name)
