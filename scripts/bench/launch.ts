@@ -21,7 +21,14 @@ export interface Launch {
 export const SAME_FOR_BOTH = ['group.initial.rebalance.delay.ms=0']
 const lastResorts = new Set<() => void>()
 process.on('exit', () => {
-  for (const each of lastResorts) each()
+  // Processes began after the directories that they write to.
+  for (const each of [...lastResorts].reverse()) {
+    try {
+      each()
+    } catch (error) {
+      console.error(error)
+    }
+  }
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 

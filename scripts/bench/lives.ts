@@ -181,7 +181,7 @@ async function restarted(
     const restartMs = performance.now() - restartedMs
     const { cpuSeconds, residentMegabytes } = accountsOf([life.pid])
     cluster.close()
-    await life.end('SIGTERM')
+    await life.end('SIGKILL')
     return { restartMs, restartCpuSeconds: cpuSeconds, restartMegabytes: residentMegabytes }
   })
 }

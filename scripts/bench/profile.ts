@@ -23,6 +23,13 @@ export interface CpuProfile {
   readonly nodes: readonly ProfileNode[]
   readonly samples: readonly number[]
   readonly timeDeltas: readonly number[]
+  /** In microseconds of the system's monotonic clock, as process.hrtime has it. */
+  readonly startTime: number
+}
+
+export interface Span {
+  readonly fromMicros: number
+  readonly untilMicros: number
 }
 
 export interface SelfTime {
@@ -32,13 +39,17 @@ export interface SelfTime {
   readonly share: number
 }
 
-/** The functions that ran most themselves, the largest first. */
-export function selfTimes(profile: CpuProfile): SelfTime[] {
+/** The functions that ran most themselves within the span, the largest first. */
+export function selfTimes(profile: CpuProfile, { fromMicros, untilMicros }: Span): SelfTime[] {
   const names = new Map(profile.nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]))
   const micros = new Map<string, number>()
+  let at = profile.startTime
   for (const [index, id] of profile.samples.entries()) {
     const name = names.get(id) ?? '(unknown)'
-    if (!WAITING.has(name)) micros.set(name, (micros.get(name) ?? 0) + Math.max(0, profile.timeDeltas[index] ?? 0))
+    const delta = profile.timeDeltas[index] ?? 0
+    at += delta
+    if (WAITING.has(name) || at < fromMicros || at > untilMicros) continue
+    micros.set(name, (micros.get(name) ?? 0) + Math.max(0, delta))
   }
   const total = [...micros.values()].reduce((sum, each) => sum + each, 0)
   return [...micros].map(([name, each]) => ({ name, ms: each / 1000, share: each / total })).sort((a, b) => b.ms - a.ms)
@@ -83,13 +94,20 @@ function counted(subject: Subject, file: string): { subject: Subject; stop: () =
 async function profiled(row: Row, build: string, place: SubjectOptions, options: RunOptions, directory: string) {
   const flags = ['--cpu-prof', `--cpu-prof-dir=${directory}`, `--cpu-prof-interval=${INTERVAL_MICROS}`]
   const subject = subjectOf(build, { ...place, nodeFlags: flags })
-  const result = await runRow(row, [subject], options)
+  let fromMicros = 0
+  const progress = (text: string) => {
+    if (/: round /.test(text)) fromMicros = Number(process.hrtime.bigint() / 1000n)
+    options.progress(text)
+  }
+  const result = await runRow(row, [subject], { ...options, progress })
   await subject.end()
   for (const note of result.notes) console.error(`${row.name}: ${note}`)
   const file = readdirSync(directory).find(each => each.endsWith('.cpuprofile'))
   if (file === undefined) throw new Error('the broker left no profile')
-  const times = selfTimes(JSON.parse(readFileSync(join(directory, file), 'utf8')) as CpuProfile)
-  console.log(`\nself time of the broker's functions, start and warm-up included: ${join(directory, file)}`)
+  const times = selfTimes(JSON.parse(readFileSync(join(directory, file), 'utf8')) as CpuProfile, {
+    ...{ fromMicros, untilMicros: fromMicros + options.seconds * 1e6 }
+  })
+  console.log(`\nself time of the broker's functions while it was measured: ${join(directory, file)}`)
   for (const { name, ms, share } of times.slice(0, LINES)) {
     console.log(`  ${(share * 100).toFixed(1).padStart(5)} %  ${ms.toFixed(0).padStart(6)} ms  ${name}`)
   }

@@ -219,7 +219,12 @@ test('self time by function, and system calls by name', async t => {
     // The same function, called from elsewhere.
     { id: 4, callFrame: frame('parse', 'file:///x/build/protocol/records/batch.js', 9) }
   ]
-  const times = selfTimes({ nodes, samples: [1, 2, 3, 4, 1], timeDeltas: [5000, 1000, 1000, 2000, 9000] })
+  const [samples, timeDeltas] = [
+    [3, 1, 2, 3, 4, 1, 2],
+    [100, 5000, 1000, 1000, 2000, 9000, 5000]
+  ]
+  const span = { fromMicros: 6000, untilMicros: 20_000 }
+  const times = selfTimes({ nodes, samples, timeDeltas, startTime: 1000 }, span)
   t.same(times, [
     { name: 'parse protocol/records/batch.js:10', ms: 3, share: 0.75 },
     { name: '(garbage collector)', ms: 1, share: 0.25 }
