@@ -40,7 +40,6 @@ export class CatalogFiles {
   /** Directories whose logs are not open: what is recorded of them stays recorded. */
   readonly #retained = new Set<string>()
   readonly #caps = new Map<string, Cap>()
-  #hasNewRecoveryPoints = false
   #directorySync: Promise<void> = Promise.resolve()
   #nextDirectorySync: Promise<void> | null = null
 
@@ -133,17 +132,7 @@ export class CatalogFiles {
     return this.#newHighWatermarks.size > 0
   }
 
-  /** A recovery point has moved by itself (a roll): what lies below need not be walked again. */
-  noteRecoveryPoint(): void {
-    this.#hasNewRecoveryPoints = true
-  }
-
-  get hasNewRecoveryPoints(): boolean {
-    return this.#hasNewRecoveryPoints
-  }
-
   async writeRecoveryPoints(logs: Logs): Promise<void> {
-    this.#hasNewRecoveryPoints = false
     await this.#recoveryPoints.update(() =>
       this.#collect(this.#recoveryPoints, logs, log => this.#capped(log, log.recoveryPoint))
     )

@@ -124,6 +124,7 @@ export class Catalog {
       producerIdExpirationMs: () => settings.producerIdExpirationMs,
       onFailure: (topicPartition, failure) => void this.#logFailed(topicPartition, failure),
       onReadFailure: (name, error) => this.#readFailed(name, error),
+      onRecoveryPoint: () => this.#housekeeping.recordSoon(),
       onTornTail: data => o.onEvent('warn', 'torn-tail-cut', data),
       beforeTruncation: (name, to) => checkpoints.lower(name, to, this.#logs)
     })

@@ -8,6 +8,8 @@ import { METADATA_TOPIC, partitionName } from './partition-names.ts'
 import { Periodic } from './periodic.ts'
 import type { StorageClock } from './storage-clock.ts'
 
+/** A recovery point that moved by itself is written down so soon. */
+const RECORD_MS = 500
 /** Logs looked at in one turn. */
 const SLICE = 256
 
@@ -27,6 +29,8 @@ export class Housekeeping {
   readonly #later: Periodic[]
   readonly cleaner: Cleaner
   #isStopping = false
+  #recording: { cancel(): void } | null = null
+  #recorded: Promise<void> = Promise.resolve()
 
   constructor(o: HousekeepingOptions) {
     const { clock, settings, files, logs, onEvent } = o
@@ -82,17 +86,27 @@ export class Housekeeping {
 
   async stop(): Promise<void> {
     this.#isStopping = true
+    this.#recording?.cancel()
+    await this.#recorded
     await Promise.all([this.cleaner, ...this.#soon, ...this.#later].map(task => task.stop()))
   }
 
-  /** High watermarks, and the lower bounds of the synced ends beside them; recovery points where a segment was rolled,
-   *  so that a start after a crash walks little more than the last segment. A broker that takes no appends moves none. */
+  /** High watermarks, and the lower bounds of the synced ends beside them. A broker that takes no appends moves none. */
   async #writeEnds(): Promise<void> {
     const { files, logs } = this.#o
     if (!files.hasNewHighWatermarks) return
     await files.writeSyncedEnds(logs())
     await files.writeHighWatermarks(logs())
-    if (files.hasNewRecoveryPoints) await files.writeRecoveryPoints(logs())
+  }
+
+  /** A log has rolled, or has taken much: soon a start need not walk that again. Many that come together are one write. */
+  recordSoon(): void {
+    const { clock, files, logs, fail } = this.#o
+    if (this.#recording !== null || this.#isStopping) return
+    this.#recording = clock.after(RECORD_MS, () => {
+      this.#recording = null
+      this.#recorded = files.writeRecoveryPoints(logs()).catch(fail)
+    })
   }
 
   /** Recovery points follow the logs: indexes, epochs and a producer snapshot are synced first, log by log. */

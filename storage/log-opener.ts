@@ -27,6 +27,7 @@ export interface LogOpenerOptions {
   readonly producerIdExpirationMs: () => number
   readonly onFailure: (topicPartition: TopicPartition, failure: LogFailure) => void
   readonly onReadFailure: (name: string, error: MoldauError) => void
+  readonly onRecoveryPoint: () => void
   readonly onTornTail: (data: object) => void
   readonly beforeTruncation: (name: string, to: Offset) => Promise<void>
 }
@@ -87,7 +88,7 @@ export class LogOpener {
       isUrgent: isMetadata,
       onFailure: failure => o.onFailure(topicPartition, failure),
       onReadFailure: error => o.onReadFailure(name, error),
-      onRecoveryPoint: () => checkpoints.noteRecoveryPoint(),
+      onRecoveryPoint: () => o.onRecoveryPoint(),
       beforeTruncation: to => o.beforeTruncation(name, to)
     }
   }

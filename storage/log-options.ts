@@ -51,6 +51,8 @@ export interface LogOptions extends SharedStorage {
   readonly isSuspect?: boolean
   /** The metadata log: its syncs go before all others. */
   readonly isUrgent?: boolean
+  /** A checkpoint is taken after so many bytes of appends (64 MiB), under group commit, whatever comes at its time. */
+  readonly checkpointBytes?: number
   /** Of a log that is not on the disk yet: makes its directory and its first file, durably. Called before the first batch
    *  is written; a log that never gets one costs the disk nothing. */
   readonly make?: () => Promise<void>

@@ -175,6 +175,7 @@ export class Log {
     this.#logEndOffset = last + 1
     this.tail.append(batch, base, last)
     this.writer.queue(segment, position, batch, last + 1)
+    this.#checkpointer.appended(batch.length)
   }
 
   /** A new active segment at the log's end, when the active one is full or old enough. For log-append.ts. */
@@ -196,7 +197,7 @@ export class Log {
     this.segments.add(createSegment(this, nowMs))
     this.writer.created()
     this.#trim(active)
-    this.#checkpointInBackground()
+    this.#checkpointer.runInBackground()
   }
 
   /** Where the system refuses, the log is offline. */
@@ -356,11 +357,6 @@ export class Log {
   /** Makes log, indexes, epochs and producers durable up to the present end; gives the recovery point, to be recorded. */
   checkpoint(): Promise<Offset> {
     return this.isCutting ? Promise.resolve(this.recoveryPoint) : this.#checkpointer.run()
-  }
-
-  #checkpointInBackground(): void {
-    // When it fails the log is offline, and that was reported.
-    this.checkpoint().then(this.options.onRecoveryPoint, () => {})
   }
 
   fail(error: unknown, operation: LogFailure['operation']): void {

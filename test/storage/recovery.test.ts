@@ -342,3 +342,23 @@ test('a disk that cannot be read gives one clear failure', async t => {
     await t.rejects(reopen(around, around.files, {}), { code: 'ERR_STORAGE' })
   }
 })
+
+test('much that was appended is not walked again, though no segment was full and no time has passed', async t => {
+  const around = await surroundings({ checkpointBytes: 2_000 })
+  const moved: number[] = []
+  const log = await Log.open({ ...around.options, onRecoveryPoint: offset => moved.push(offset) })
+  for (let count = 0; count < 10; count++) {
+    log.appendAsLeader(batchOf({ valueBytes: 500 }), client)
+    around.clock.endTurn()
+    await log.flush()
+  }
+  await log.checkpoint()
+  t.ok(moved.length >= 2, 'by itself')
+  t.ok((moved[0] as number) >= 3 && (moved[0] as number) <= 5)
+  log.appendAsLeader(batchOf({ valueBytes: 500 }), client)
+  await log.flush()
+  const files = around.files.crash({ below: () => 0 }, 'drop')
+  const found = await reopen(around, files, { recoveryPoint: moved[1] as number, syncedEnd: 11 })
+  t.equal(found.logEndOffset, 11)
+  t.ok(found.snapshots.offsets.includes(moved[1] as number), 'the state of the producers is there')
+})
