@@ -2,13 +2,14 @@
 // one check phase to the next, without waking an idle loop and for about 0.3 us. What counts is processor time, not the
 // clock on the wall: on a busy machine a turn is late through no fault of its own.
 import { performance } from 'node:perf_hooks'
+import { NodeFiles } from '../storage/files-node.ts'
 
 /** Where the figures come from; `systemLoop` outside of tests. All in milliseconds. */
 export interface LoopSource {
   monotonicMs(): number
   /** How long the loop has waited for events so far. */
   idleMs(): number
-  /** Processor time of the loop's thread; of the whole process, which is never less, where Node cannot tell. */
+  /** Processor time of the loop's thread; of the whole process, which is never less, where nobody can tell. */
   cpuMs(): number
   /** Calls `fn` in every turn until it is cancelled, and is no reason for a turn. */
   everyTurn(fn: () => void): { cancel(): void }
@@ -23,7 +24,7 @@ export const LONG_TURN_MS = 10
  *  of the price of the system's accounting. */
 const EXACT_FROM_MS = 4
 /** The accounting is read again after so much work: what a long turn may be charged too much. */
-const REREAD_MS = 2
+const REREAD_MS = 3
 
 export class LoopTurns {
   readonly #source: LoopSource
@@ -119,10 +120,15 @@ export class LoopTurns {
   }
 }
 
+let readCpuMs: (() => number) | null = null
+
 export const systemLoop: LoopSource = {
   monotonicMs: () => performance.now(),
   idleMs: () => performance.nodeTiming.idleTime,
-  cpuMs: cpuSource(),
+  cpuMs: () => {
+    readCpuMs ??= cpuSource()
+    return readCpuMs()
+  },
   everyTurn(fn) {
     let isCancelled = false
     // Without its reference an immediate runs in the next check phase, and the loop still waits in its poll before.
@@ -140,12 +146,20 @@ export const systemLoop: LoopSource = {
   }
 }
 
-/** Node 20 has no figure for one thread, later ones do. */
+/** Linux keeps accounts for each thread: nanoseconds run, nanoseconds waited for a processor, time slices. Elsewhere Node
+ *  20 has figures of the whole process alone. */
 function cpuSource(): () => number {
-  const { threadCpuUsage } = process as { threadCpuUsage?: () => NodeJS.CpuUsage }
-  const usage = threadCpuUsage ? () => threadCpuUsage.call(process) : () => process.cpuUsage()
-  return () => {
-    const { user, system } = usage()
+  const wholeProcess = (): number => {
+    const { user, system } = process.cpuUsage()
     return (user + system) / 1000
+  }
+  const files = new NodeFiles()
+  try {
+    const fd = files.open('/proc/thread-self/schedstat', 'read')
+    const account = Buffer.alloc(64)
+    const ranMs = (): number => Number.parseInt(account.toString('latin1', 0, files.readSync(fd, account, 0)), 10) / 1e6
+    return ranMs() > 0 ? ranMs : wholeProcess
+  } catch {
+    return wholeProcess
   }
 }
