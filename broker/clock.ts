@@ -35,8 +35,36 @@ export const systemClock: Clock = {
     timer.unref()
     return { cancel: () => clearTimeout(timer) }
   },
-  endOfTurn(fn) {
-    setImmediate(fn)
+  endOfTurn
+}
+
+/** Work at the end of a turn brings more of it: a write to a file the answers to those who waited for it, those a write
+ *  to their sockets. So many rounds belong to one turn; what goes on for longer has to let the loop turn. */
+const ROUNDS = 4
+let due: (() => void)[] = []
+let isRunning = false
+
+/** One immediate for all: with a hundred partitions at work each of them would have its own, and a turn of the loop more
+ *  would lie between a request's append and its answer. */
+function endOfTurn(fn: () => void): void {
+  if (due.push(fn) === 1 && !isRunning) setImmediate(runDue)
+}
+
+function runDue(): void {
+  isRunning = true
+  let running: (() => void)[] = []
+  let at = 0
+  try {
+    for (let round = 0; round < ROUNDS && due.length > 0; round++) {
+      running = due
+      due = []
+      for (at = 0; at < running.length; ) (running[at++] as () => void)()
+    }
+  } finally {
+    isRunning = false
+    // Who throws keeps nobody else from his turn.
+    if (at < running.length) due = [...running.slice(at), ...due]
+    if (due.length > 0) setImmediate(runDue)
   }
 }
 
