@@ -14,7 +14,7 @@ import type { AnswerRoom } from './net/budget.ts'
 import { errorCodeOf } from './net/dispatch.ts'
 import type { Partition } from './partition.ts'
 import type { Located } from './partitions.ts'
-import type { SharedRead } from './readers.ts'
+import type { Consumers, SharedRead } from './readers.ts'
 import type { Services } from './services.ts'
 
 const READ_COMMITTED = 1
@@ -48,6 +48,8 @@ export interface Work {
   readonly deadlineMs: number
   /** A fetch counts once for what its follower has, however often it is looked at. */
   isFirstLook: boolean
+  /** The consumers among whom this one waits for their next round, though there may be something to read already. */
+  crowd: Consumers | null
 }
 
 export function locate(target: FetchTarget, services: Services) {
@@ -104,6 +106,10 @@ function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: b
   if (isOutside || diverging) return failed(ErrorCode.OFFSET_OUT_OF_RANGE, leaderId, leaderEpoch)
   if (work.isFirstLook && work.replicaId >= 0) noteFollower(work, target, partition)
   if (fetchOffset >= upto || (left <= 0 && !minOneMessage)) return resultOf(partition, leaderId, upto, EMPTY, 0, null)
+  if (work.isFirstLook && isToRest(work, target, partition)) {
+    work.crowd = partition.consumers
+    return resultOf(partition, leaderId, upto, EMPTY, 0, null)
+  }
   const { room } = work
   const wanted = Math.min(left, target.partitionMaxBytes)
   const maxBytes = room.ask(wanted, minOneMessage)
@@ -122,6 +128,12 @@ function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: b
   } catch (error) {
     return refused(error)
   }
+}
+
+function isToRest({ targets, services, deadlineMs, replicaId }: Work, target: FetchTarget, { consumers }: Partition) {
+  if (replicaId !== CONSUMER || targets.length !== 1) return false
+  const restMs = consumers.restMs(target.fetchOffset)
+  return restMs > 0 && services.clock.monotonicMs() + restMs < deadlineMs
 }
 
 /** Readers of the tail whom one move has woken mostly ask for the same: it is put together once for all of them. */

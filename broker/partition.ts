@@ -23,7 +23,7 @@ import type { Clock } from './clock.ts'
 import { Following } from './following.ts'
 import type { IsrProposal, PartitionAnswer } from './isr-updates.ts'
 import type { Logger } from './log.ts'
-import { Readers } from './readers.ts'
+import { Consumers, Readers } from './readers.ts'
 import type { FollowerRole, LeaderRole } from './roles.ts'
 import { type Waiter, Waiters } from './waiters.ts'
 
@@ -63,7 +63,7 @@ export class Partition {
   readonly #written = new Waiters()
   readonly #removed = new Waiters()
   /** Woken on every move of the high watermark, the log start or leadership. */
-  readonly readers = new Readers()
+  readonly consumers: Consumers
   /** The same for followers: on every append, and on every move of the log start or leadership. */
   readonly followers = new Readers()
   readonly #commitListeners = new Set<() => void>()
@@ -73,6 +73,7 @@ export class Partition {
     this.topicId = options.topicId
     this.log = options.log
     this.#o = options
+    this.consumers = new Consumers(options.clock)
     this.#highWatermark = Math.max(
       options.log.logStartOffset,
       Math.min(options.highWatermark, options.log.logEndOffset)
@@ -196,7 +197,7 @@ export class Partition {
       ...{ log: this.log, leaderId, leaderEpoch, highWatermark: this.#highWatermark },
       logger: this.#o.logger ?? null,
       onHighWatermark: () => this.#advanced(following.highWatermark),
-      onLogStart: () => this.readers.wake()
+      onLogStart: () => this.consumers.wake()
     })
     this.#following = following
     this.#fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
@@ -362,7 +363,7 @@ export class Partition {
     this.#highWatermark = to
     this.#committed.release(to)
     for (const listener of this.#commitListeners) listener()
-    this.readers.wake()
+    this.consumers.moved(to)
     this.#o.onHighWatermark(this)
   }
 
@@ -374,7 +375,7 @@ export class Partition {
   }
 
   #wakeAll(): void {
-    this.readers.wake()
+    this.consumers.wake()
     this.followers.wake()
   }
 }

@@ -9,7 +9,7 @@ import { endpointOf } from '../endpoints.ts'
 import { CONSUMER, locate, type Result, readAll, readableEnd, type Work } from '../fetch-read.ts'
 import { type FetchContext, type FetchTarget, newTarget } from '../fetch-sessions.ts'
 import { WITHOUT_ACCOUNT } from '../net/budget.ts'
-import { type Readers, readersOf, type Waiting } from '../readers.ts'
+import { type Consumers, type Readers, readersOf, type Waiting } from '../readers.ts'
 import type { Services } from '../services.ts'
 import { handler, type Reply, type RequestContext } from './handler.ts'
 
@@ -38,9 +38,12 @@ function answer(
     room: context.room ?? WITHOUT_ACCOUNT,
     replicaId: replicaOf(request),
     deadlineMs: services.clock.monotonicMs() + request.maxWaitMs,
-    isFirstLook: true
+    isFirstLook: true,
+    crowd: null
   }
   const results = readAll(work)
+  const { crowd } = work
+  if (crowd !== null) return new Promise((resolve, reject) => new LongPoll(work, resolve, reject).rest(crowd))
   if (!(results instanceof Promise) && isDone(work, results)) return respond(work, results)
   return new Promise((resolve, reject) => new LongPoll(work, resolve, reject).go(results))
 }
@@ -92,6 +95,12 @@ class LongPoll implements Waiting {
     else this.#looked(results)
   }
 
+  rest(crowd: Consumers): void {
+    this.#park([readersOf(this.#work.context.signal)])
+    crowd.addResting(this)
+    this.#among?.push(crowd)
+  }
+
   look(): void {
     try {
       this.go(readAll(this.#work))
@@ -107,12 +116,12 @@ class LongPoll implements Waiting {
 
   /** Until a partition has moved since `results` were read, the time is up, or the peer is gone. */
   #wait(results: readonly Result[]): void {
-    const { targets, services, context, room, deadlineMs, replicaId } = this.#work
+    const { targets, services, context, room, replicaId } = this.#work
     const among = [readersOf(context.signal)]
     let isNews = context.signal.aborted
     for (let index = 0; index < targets.length; index++) {
       const { partition } = locate(targets[index] as FetchTarget, services)
-      if (partition) among.push(replicaId === CONSUMER ? partition.readers : partition.followers)
+      if (partition) among.push(replicaId === CONSUMER ? partition.consumers : partition.followers)
       // It may have moved while another partition was read from the disk.
       if (partition === null || readableEnd(this.#work, partition) !== results[index]?.readableEnd) isNews = true
     }
@@ -123,6 +132,11 @@ class LongPoll implements Waiting {
     // What was read is not enough, and will be read again.
     context.holds?.letGo()
     room.clear()
+    this.#park(among)
+  }
+
+  #park(among: Readers[]): void {
+    const { services, deadlineMs } = this.#work
     this.#among = among
     for (const each of among) each.add(this)
     this.#deadline = services.partitions.deadlines.add(deadlineMs - services.clock.monotonicMs(), () => this.wake())

@@ -223,6 +223,83 @@ test('a hundred idle consumers cost nothing while others work, and are woken by 
   t.equal(looks.count, 300, 'each looked once more')
 })
 
+test('a crowd at the tail is answered in rounds; who is behind, or does not wait, is answered at once', async t => {
+  const world = await worldOf(t)
+  await world.create('t')
+  const client = await world.client()
+  const crowd = await Promise.all(Array.from({ length: 20 }, () => world.connect()))
+  const waitAt = (offset: number) => crowd.map(each => get(each, [at(0, offset)], { maxWaitMs: 60_000 }))
+  const looks = looksAt(world)
+  let waiting = waitAt(0)
+  await until(() => looks.count === 40, 'all are parked')
+  await fill(client, 't', [1])
+  for (const reply of await Promise.all(waiting)) t.same(summary(reply), [[0, 'NONE', [0]]])
+  // Time stands still, so the round after this one does not come.
+  let answered = 0
+  waiting = waitAt(1)
+  for (const each of waiting) each.then(() => answered++)
+  await fill(client, 't', [3])
+  t.same(summary(await get(client, [at(0, 0)], { maxWaitMs: 60_000 })), [[0, 'NONE', [0, 1, 2, 3]]], 'who is behind')
+  t.same(summary(await get(client, [at(0, 2)])), [[0, 'NONE', [2, 3]]], 'who does not wait')
+  t.equal(answered, 0)
+  for (const reply of await world.passing(Promise.all(waiting), 5)) t.same(summary(reply), [[0, 'NONE', [1, 2, 3]]])
+})
+
+test('fetches that one move wakes each get what they asked for', async t => {
+  const world = await worldOf(t)
+  await world.create('t', {}, 2)
+  const client = await world.client()
+  await fill(client, 't', [3, 3])
+  const size = BATCH.length
+  const looks = looksAt(world)
+  const ask = async (partitions: Wanted[], batches: number) =>
+    summary(await get(await world.connect(), partitions, { maxWaitMs: 60_000, minBytes: batches * size }))
+  const waiting = [
+    ask([at(0, 0)], 4),
+    ask([at(0, 0)], 4),
+    ask([at(0, 0, { partitionMaxBytes: 2 * size }), at(1, 1)], 5),
+    ask([at(0, 1)], 3),
+    ask([at(0, 3), at(1, 0)], 4),
+    ask([at(0, 2), at(1, 3)], 2)
+  ]
+  await until(() => looks.count === 18, 'all are parked')
+  await fill(client, 't', [1, 1])
+  t.same(await Promise.all(waiting), [
+    [[0, 'NONE', [0, 1, 2, 3]]],
+    [[0, 'NONE', [0, 1, 2, 3]]],
+    [
+      [0, 'NONE', [0, 1]],
+      [1, 'NONE', [1, 2, 3]]
+    ],
+    [[0, 'NONE', [1, 2, 3]]],
+    [
+      [0, 'NONE', [3]],
+      [1, 'NONE', [0, 1, 2]]
+    ],
+    [
+      [0, 'NONE', [2, 3]],
+      [1, 'NONE', []]
+    ]
+  ])
+  // Two partitions that look alike but for their bytes.
+  const longer = buildBatch({ records: [{ timestamp: 1, key: null, value: Buffer.alloc(500, 'w') }] })
+  const minBytes = size + longer.length
+  const before = looks.count
+  const both = [await world.connect(), await world.connect()].map(each =>
+    get(each, [at(0, 4), at(1, 4)], { maxWaitMs: 60_000, minBytes })
+  )
+  await until(() => looks.count === before + 8, 'both are parked')
+  await fill(client, 't', [1])
+  const topicData = [{ name: 't', partitionData: [{ index: 1, records: longer }] }]
+  await client.send(produce, 9, { acks: -1, timeoutMs: 5000, topicData })
+  for (const { responses } of await Promise.all(both)) {
+    t.same(
+      responses[0]?.partitions.map(each => each.records?.length),
+      [size, longer.length]
+    )
+  }
+})
+
 test('the long poll: min.bytes, the time limit, an error and the end of a connection', async t => {
   const world = await worldOf(t)
   await world.create('t', {}, 2)
