@@ -1,6 +1,7 @@
 // The real disk. At most (pool size - 2) data syncs are in flight, so that reads, and the syncs of the metadata log and
-// the quorum state, always find a thread of libuv's pool. The pool's size is fixed at its first use
-// (UV_THREADPOOL_SIZE, set before by the command line).
+// the quorum state, always find a thread of libuv's pool; reads have half of the threads at most, and each for a slice at a
+// time, so that syncs do not wait for those who catch up. The pool's size is fixed at its first use (UV_THREADPOOL_SIZE,
+// set before by the command line).
 import fs from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -10,6 +11,9 @@ const fsync = promisify(fs.fsync)
 
 /** writev(2) takes at most this many buffers (IOV_MAX on Linux). */
 const BUFFERS_MAX = 1024
+
+/** What one trip to the pool reads. */
+const READ_SLICE_BYTES = 1024 * 1024
 
 const FLAGS: Record<OpenMode, number> = {
   read: fs.constants.O_RDONLY,
@@ -29,11 +33,16 @@ export class NodeFiles implements Files {
   /** Data syncs that wait for a thread, first come first served; `#waitingFrom` is the head. */
   #waiting: WaitingSync[] = []
   #waitingFrom = 0
+  readonly #readsMax: number
+  #reads = 0
+  /** Slices that wait for a thread. */
+  readonly #waitingReads: (() => void)[] = []
   /** For what is told about a failure: as it was called when it was opened. */
   readonly #paths = new Map<number, string>()
 
   constructor(threadPoolSize = Number(process.env.UV_THREADPOOL_SIZE) || 4) {
     this.#syncsMax = Math.max(1, threadPoolSize - 2)
+    this.#readsMax = Math.max(1, Math.floor(threadPoolSize / 2))
   }
 
   open(file: string, mode: OpenMode): number {
@@ -81,16 +90,33 @@ export class NodeFiles implements Files {
     return new Promise((resolve, reject) => {
       let count = 0
       const more = () => {
-        fs.read(fd, buffer, count, buffer.length - count, position + count, (error, read) => {
+        const wanted = Math.min(READ_SLICE_BYTES, buffer.length - count)
+        fs.read(fd, buffer, count, wanted, position + count, (error, read) => {
+          this.#readEnded()
           if (error) return reject(this.#failure('read', fd, error))
           count += read
           if (read === 0 || count === buffer.length) resolve(count)
-          else more()
+          else this.#startRead(more)
         })
       }
       if (buffer.length === 0) resolve(0)
-      else more()
+      else this.#startRead(more)
     })
+  }
+
+  #startRead(start: () => void): void {
+    if (this.#reads === this.#readsMax) {
+      this.#waitingReads.push(start)
+      return
+    }
+    this.#reads++
+    start()
+  }
+
+  #readEnded(): void {
+    this.#reads--
+    const next = this.#waitingReads.shift()
+    if (next) this.#startRead(next)
   }
 
   ftruncate(fd: number, sizeInBytes: number): void {
