@@ -45,11 +45,25 @@ export function isDirectoryOnline(partition: Partition, brokerId: BrokerId, logD
 /** Shared, since most partitions have four empty lists. */
 const NOBODY: readonly BrokerId[] = []
 
+/** Shared, since ten thousand partitions have a handful of lists between them: the list that was seen last by these ids or
+ *  directories. A few thousand are kept, then all are forgotten: it saves memory, nothing depends on it. */
+const LISTS_MAX = 4096
+const lists = new Map<string, readonly unknown[]>()
+
+function sharedList<T extends BrokerId | Uuid>(list: readonly T[]): readonly T[] {
+  const key = list.length === 1 ? `${typeof list[0]} ${list[0]}` : `${typeof list[0]} ${list.join(' ')}`
+  const known = lists.get(key)
+  if (known !== undefined) return known as readonly T[]
+  if (lists.size >= LISTS_MAX) lists.clear()
+  lists.set(key, list)
+  return list
+}
+
 export function partitionOf(record: RecordOfType<'PartitionRecord'>): Partition {
   return {
-    replicas: record.replicas,
-    directories: directoriesFor(record.replicas, record.directories),
-    isr: record.isr,
+    replicas: sharedList(record.replicas),
+    directories: sharedList(directoriesFor(record.replicas, record.directories)),
+    isr: sharedList(record.isr),
     removingReplicas: shared(record.removingReplicas),
     addingReplicas: shared(record.addingReplicas),
     leader: record.leader,
@@ -63,14 +77,14 @@ export function partitionOf(record: RecordOfType<'PartitionRecord'>): Partition 
 
 /** The partition after the change: the partition epoch always grows, the leader epoch when a leader is named. */
 export function changed(partition: Partition, record: RecordOfType<'PartitionChangeRecord'>): Partition {
-  const replicas = record.replicas ?? partition.replicas
+  const replicas = record.replicas ? sharedList(record.replicas) : partition.replicas
   const names = record.leader !== NO_LEADER_CHANGE
   return {
     replicas,
     directories: record.directories
-      ? directoriesFor(replicas, record.directories)
+      ? sharedList(directoriesFor(replicas, record.directories))
       : keptDirectories(partition, replicas),
-    isr: record.isr ?? partition.isr,
+    isr: record.isr ? sharedList(record.isr) : partition.isr,
     removingReplicas: shared(record.removingReplicas ?? partition.removingReplicas),
     addingReplicas: shared(record.addingReplicas ?? partition.addingReplicas),
     leader: names ? record.leader : partition.leader,
@@ -117,5 +131,5 @@ function keptDirectories(partition: Partition, replicas: readonly BrokerId[]): r
 }
 
 function shared(list: readonly BrokerId[] | null): readonly BrokerId[] {
-  return list === null || list.length === 0 ? NOBODY : list
+  return list === null || list.length === 0 ? NOBODY : sharedList(list)
 }
