@@ -15,6 +15,8 @@ import { bearsOut, entryBefore } from './trusted-position.ts'
 
 /** No single read takes more, whatever the client asks for. */
 const READ_BYTES_MAX = 8 * 1024 * 1024
+/** The pool has slabs of their own for larger pieces. */
+const POOLED_BYTES_MIN = 512 * 1024 + 1
 
 export interface ReadFrom {
   readonly files: Files
@@ -111,9 +113,10 @@ async function readSegment(
   }
 }
 
-/** From the pool where the reader says when he is done with it. */
+/** From the pool where the reader says when he is done with it. Small reads get memory of their own: a slow peer with
+ *  little to take must not hold a slab that others have filled. */
 function memoryFor(size: number, o: ReadOptions): Buffer {
-  return o.holds ? memoryPool.take(size) : Buffer.allocUnsafeSlow(size)
+  return o.holds && size >= POOLED_BYTES_MIN ? memoryPool.take(size) : Buffer.allocUnsafeSlow(size)
 }
 
 function given(found: Found & { kind: 'batches' }, segment: Segment, position: number, o: ReadOptions): DiskRead {
