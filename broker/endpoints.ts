@@ -36,8 +36,15 @@ export function liveEndpoints(
   context: Pick<RequestContext, 'listenerName' | 'localAddress' | 'localPort'>,
   services: Services
 ): NodeEndpoint[] {
-  return [...services.metadata.image.brokers.keys()].flatMap(id => endpointOf(id, context, services) ?? [])
+  const live: NodeEndpoint[] = []
+  for (const id of services.metadata.image.brokers.keys()) {
+    const endpoint = endpointOf(id, context, services)
+    if (endpoint !== null) live.push(endpoint)
+  }
+  return live
 }
+
+const NONE: BrokerId[] = []
 
 /** Replicas that are of no use to who came in on that listener: dead, not behind it, or with their directory offline. */
 export function offlineReplicas(
@@ -46,12 +53,15 @@ export function offlineReplicas(
   { metadata }: Pick<Services, 'metadata'>
 ): BrokerId[] {
   const { brokers } = metadata.image
-  return partition.replicas.filter(id => {
+  let offline = NONE
+  for (const id of partition.replicas) {
     const broker = brokers.get(id)
-    if (broker === undefined || broker.fenced) return true
-    const isListening = broker.endPoints.some(each => each.name === listenerName)
-    return !isListening || !isDirectoryOnline(partition, id, broker.logDirs)
-  })
+    const isListening = broker?.fenced === false && broker.endPoints.some(each => each.name === listenerName)
+    if (isListening && isDirectoryOnline(partition, id, broker.logDirs)) continue
+    if (offline === NONE) offline = [id]
+    else offline.push(id)
+  }
+  return offline
 }
 
 /** Every controller that can be reached through the controllers' listener of the connection. */

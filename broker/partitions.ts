@@ -207,11 +207,12 @@ export class Partitions {
     }
     const { leader: leaderId, leaderEpoch } = registered
     const partition = this.get(topic.topicId, index) ?? this.#begin(topic, index)
-    const elsewhere = { partition: null, topic: topic.name, leaderId, leaderEpoch }
+    if (partition?.isLeader && !partition.log.isOffline) {
+      return { errorCode: ErrorCode.NONE, topic: topic.name, partition, leaderId, leaderEpoch: partition.leaderEpoch }
+    }
     const isOffline = partition ? partition.log.isOffline : this.#isRefused(topic.name, index)
-    if (isOffline) return { ...elsewhere, errorCode: ErrorCode.KAFKA_STORAGE_ERROR }
-    if (!partition?.isLeader) return { ...elsewhere, errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER }
-    return { errorCode: ErrorCode.NONE, topic: topic.name, partition, leaderId, leaderEpoch: partition.leaderEpoch }
+    const errorCode = isOffline ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NOT_LEADER_OR_FOLLOWER
+    return { errorCode, partition: null, topic: topic.name, leaderId, leaderEpoch }
   }
 
   /** The metadata says that this broker leads it, and nothing had to be done for it until now. */

@@ -78,7 +78,8 @@ export function validateClientBatch(
 ): ValidBatch | Refusal {
   const found = findBatch(records, config) ?? checkHeader(records)
   if (found !== undefined) return found
-  const batch = records.subarray(0, endOfBatch(records, 0))
+  const end = endOfBatch(records, 0)
+  const batch = end === records.length ? records : records.subarray(0, end)
   const isWalked = options.deep === true || needsWalk(batch, config, nowMs)
   const walked = isWalked ? walk(batch, config, nowMs) : { batch, maxTimestamp: maxTimestamp(batch, 0) }
   if ('kind' in walked) return walked

@@ -11,13 +11,15 @@ import { liveEndpoints, offlineReplicas } from '../endpoints.ts'
 import { isInternalTopic } from '../partitions.ts'
 import { authorizedOperations, OPERATIONS_NOT_ASKED } from '../security/authorized-operations.ts'
 import type { Services } from '../services.ts'
-import { handler, type RequestContext } from './handler.ts'
+import { handler, type Reply, type RequestContext } from './handler.ts'
 
 type Request = RequestOf<typeof metadata>
 type Asked = NonNullable<Request['topics']>[number]
 type TopicReply = NonNullable<ResponseDraft<typeof metadata>['topics']>[number]
 
-export const onMetadata = handler(metadata, async (request, context, services) => {
+const NOTHING: ReadonlyMap<string, number> = new Map()
+
+export const onMetadata = handler(metadata, (request, context, services) => {
   const { apiVersion } = context
   if (apiVersion < 12 && request.topics?.some(each => each.name === null || each.topicId !== ZERO_UUID)) {
     return {
@@ -27,13 +29,24 @@ export const onMetadata = handler(metadata, async (request, context, services) =
     }
   }
   const asksForAll = request.topics === null || (apiVersion === 0 && request.topics.length === 0)
-  const created = asksForAll ? new Map<string, number>() : await createMissing(request, services)
+  const missing = asksForAll ? null : toCreate(request, services)
+  if (missing === null) return reply(request, asksForAll, NOTHING, context, services)
+  return services.channel.autoCreate(missing).then(created => reply(request, asksForAll, created, context, services))
+})
+
+function reply(
+  request: Request,
+  asksForAll: boolean,
+  created: ReadonlyMap<string, number>,
+  context: RequestContext,
+  services: Services
+): Reply<typeof metadata> {
   const brokers = liveEndpoints(context, services)
   const isReachable = new Set(brokers.map(each => each.nodeId))
   const describe = (topic: Topic): TopicReply => topicReply(topic, request, context, isReachable, services)
   const { image } = services.metadata
   const topics = asksForAll
-    ? [...image.topicsByName.values()].map(describe)
+    ? Array.from(image.topicsByName.values(), describe)
     : distinct(request.topics ?? []).map(asked => {
         const topic = isById(asked) ? image.topicsById.get(asked.topicId) : image.topicsByName.get(asked.name ?? '')
         return topic ? describe(topic) : refused(asked, missingCode(asked, created))
@@ -47,7 +60,7 @@ export const onMetadata = handler(metadata, async (request, context, services) =
       ? authorizedOperations('CLUSTER')
       : OPERATIONS_NOT_ASKED
   }
-})
+}
 
 /** Where clients send what the controller decides: to its node, which is a broker too, else here; every one forwards. */
 function adminNode(isReachable: ReadonlySet<number>, { controller, nodeId }: Services): number {
@@ -56,19 +69,19 @@ function adminNode(isReachable: ReadonlySet<number>, { controller, nodeId }: Ser
   return isReachable.has(nodeId) ? nodeId : -1
 }
 
-/** Error codes of the topics that could not be made, by name; waits until the others can be used here. */
-async function createMissing(request: Request, services: Services): Promise<ReadonlyMap<string, number>> {
-  if (!request.allowAutoTopicCreation || !services.config.get('auto.create.topics.enable')) return new Map()
+/** Topics that are not there and may be made on the way; null where there is none. */
+function toCreate(request: Request, services: Services): string[] | null {
+  if (!request.allowAutoTopicCreation || !services.config.get('auto.create.topics.enable')) return null
   const { topicsByName } = services.metadata.image
-  const missing = new Set(
-    (request.topics ?? []).flatMap(asked =>
-      asked.name === null || isById(asked) || topicsByName.has(asked.name) ? [] : [asked.name]
-    )
-  )
-  return missing.size === 0 ? new Map() : services.channel.autoCreate([...missing])
+  const missing = new Set<string>()
+  for (const asked of request.topics ?? []) {
+    if (asked.name !== null && !isById(asked) && !topicsByName.has(asked.name)) missing.add(asked.name)
+  }
+  return missing.size === 0 ? null : [...missing]
 }
 
-function distinct(topics: readonly Asked[]): Asked[] {
+function distinct(topics: readonly Asked[]): readonly Asked[] {
+  if (topics.length < 2) return topics
   return [...new Map(topics.map(each => [each.name ?? each.topicId, each])).values()]
 }
 
