@@ -23,6 +23,7 @@ const { values } = parseArgs({
     idle: { type: 'string', default: '20' },
     rate: { type: 'string', default: '10000' },
     partitions: { type: 'string', default: '12' },
+    'load-partitions': { type: 'string', default: '3' },
     only: { type: 'string' },
     against: { type: 'string' },
     set: { type: 'string', multiple: true, default: [] },
@@ -40,7 +41,8 @@ if (values.help) {
   --seconds N           of each measurement of load (5), after --warm N seconds of the same (10: a virtual machine must compile)
   --idle N              seconds of doing nothing (20)
   --rate N              records a second for the latency (10000)
-  --partitions N        of each topic (12)
+  --partitions N        that fall silent (12)
+  --load-partitions N   under load (3, one led by each broker)
   --set KEY=VALUE       a setting of the brokers
   --against kafka       Apache Kafka beside it, with its defaults and with session time-outs like ours
   --against-rounds N    its rounds (3): it takes a minute for one
@@ -101,7 +103,8 @@ async function load(subject: Subject, kind: (typeof LOADS)[number]) {
   const all = subject.places.map(each => each.nodeId)
   const [seconds, warm] = [Number(values.seconds), Number(values.warm)]
   const topic = `load-${++topics}`
-  const leaders = Array.from({ length: partitions }, (_, index) => all[index % all.length] as number)
+  const count = Number(values['load-partitions'])
+  const leaders = Array.from({ length: count }, (_, index) => all[index % all.length] as number)
   await makeTopic(subject, topic, leaders)
   await whole(subject)
   const figures =
