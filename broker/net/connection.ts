@@ -4,11 +4,12 @@
 import { MoldauError } from '../../protocol/failure.ts'
 import type { Holds } from '../../protocol/memory-pool.ts'
 import { isLater, type Later } from '../later.ts'
-import { AnswerLease, type AnswerRoom, type MemoryBudget } from './budget.ts'
+import { AnswerLease, type MemoryBudget } from './budget.ts'
 import { FrameReader } from './frames.ts'
 import { Holdings } from './holdings.ts'
-import type { ByteStream } from './network.ts'
-import { abandon, DONE, type Slot } from './slot.ts'
+import { type ByteStream, plainAddress } from './network.ts'
+import { type Answer, abandon, DONE, type Reply, type Slot, Turn } from './slot.ts'
+import type { TurnTime } from './turn-time.ts'
 
 /** The API key of Produce. What it keeps of a request are batches, and those who take them hold the memory. */
 const PRODUCE = 0
@@ -23,28 +24,12 @@ const JOIN_BELOW_BYTES = 64 * 1024
  *  the replies to the requests before. */
 export type OnFrame = (frame: Buffer, connection: Connection) => Answer | Turn
 
-export type Reply = readonly Buffer[] | null
-
-export type Answer = Reply | Promise<Reply> | Later<Reply>
-
-/** Work whose reply may be large (Fetch). It is begun when that of the one before has left, and while the peer takes what
- *  it is sent: who asks for much at a time, and does not read, must not fill the memory. */
-export class Turn {
-  readonly begin: (room: AnswerRoom) => Answer
-  /** The memory that the reply lies in: let go when it has left, or when the peer is gone. */
-  readonly holds: Holds
-
-  constructor(begin: (room: AnswerRoom) => Answer, holds: Holds) {
-    this.begin = begin
-    this.holds = holds
-  }
-}
-
 export interface ConnectionOptions {
   readonly id: number
   readonly listenerName: string
   readonly maxFrameBytes: number
   readonly budget: MemoryBudget
+  readonly time: TurnTime
   readonly onFrame: OnFrame
   /** Called once per turn for a connection that has something to send. */
   readonly scheduleFlush: (connection: Connection) => void
@@ -78,6 +63,8 @@ export class Connection {
   #readyHolds: Holds[] = []
   #flushScheduled = false
   #paused = false
+  /** Goes on in the next turn. */
+  #isLate = false
   #draining = false
   #hasEnded = false
   #failure: Error | null = null
@@ -206,12 +193,15 @@ export class Connection {
   }
 
   /** Takes frames while the connection is within its share. */
-  #work(): void {
+  #work(isPostponed = false): void {
+    const { time } = this.#options
+    let isOver = this.#isLate
     try {
-      while (!this.#draining && !this.#stream.destroyed && !this.#isFull()) {
+      while (!isOver && !this.#draining && !this.#stream.destroyed && !this.#isFull()) {
         const frame = this.#reader.next()
         if (frame === null) break
         this.#take(frame)
+        isOver = !time.isLeft()
       }
       this.#reader.keep()
     } catch (error) {
@@ -222,7 +212,18 @@ export class Connection {
       this.#releaseInOrder()
       return
     }
+    // Who was postponed reads at least one piece more, however busy the others are.
+    if (isOver || !(isPostponed || time.isLeft())) this.#postpone()
     this.#pauseOrResume()
+  }
+
+  #postpone(): void {
+    if (this.#isLate) return
+    this.#isLate = true
+    this.#options.time.later(() => {
+      this.#isLate = false
+      if (!this.#stream.destroyed) this.#work(true)
+    })
   }
 
   #take(frame: Buffer): void {
@@ -348,7 +349,7 @@ export class Connection {
   }
 
   #pauseOrResume(): void {
-    const full = this.#isFull() || this.#holdings.isWaiting
+    const full = this.#isFull() || this.#holdings.isWaiting || this.#isLate
     if (this.#draining) return
     if (full && !this.#paused) this.#stream.pause()
     else if (!full && this.#paused) this.#stream.resume()
@@ -391,9 +392,4 @@ export class Connection {
     this.#onDrained?.()
     this.#options.onClosed(this, this.#failure)
   }
-}
-
-/** IPv4 addresses that arrive on an IPv6 socket are IPv4 to people and to clients. */
-export function plainAddress(address: string | undefined): string {
-  return (address ?? '').replace(/^::ffff:/, '')
 }

@@ -10,7 +10,8 @@ import type { Handler, RequestContext } from '../handlers/handler.ts'
 import { Later } from '../later.ts'
 import type { Services } from '../services.ts'
 import type { AnswerRoom } from './budget.ts'
-import { type Answer, type Connection, type Reply, Turn } from './connection.ts'
+import type { Connection } from './connection.ts'
+import { type Answer, type Reply, Turn } from './slot.ts'
 
 const API_VERSIONS = 18
 

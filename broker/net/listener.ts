@@ -5,8 +5,9 @@ import { MoldauError } from '../../protocol/failure.ts'
 import type { Clock, Timer } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { MemoryBudget } from './budget.ts'
-import { Connection, type OnFrame, plainAddress } from './connection.ts'
-import { type ByteStream, type Listening, type Network, systemCode } from './network.ts'
+import { Connection, type OnFrame } from './connection.ts'
+import { type ByteStream, type Listening, type Network, plainAddress, systemCode } from './network.ts'
+import { TurnTime } from './turn-time.ts'
 
 export interface Endpoint {
   /** The listener's name: PLAINTEXT, INTERNAL, ... */
@@ -41,6 +42,7 @@ export class Listeners {
   readonly #listening: Listening[] = []
   readonly #connections = new Set<Connection>()
   readonly #perAddress = new Map<string, number>()
+  readonly #time: TurnTime
   #dirty: Connection[] = []
   #sweep: Timer | null = null
   #nextId = 1
@@ -48,6 +50,7 @@ export class Listeners {
 
   constructor(options: ListenerOptions) {
     this.#options = options
+    this.#time = new TurnTime(options.clock)
   }
 
   get connections(): ReadonlySet<Connection> {
@@ -100,6 +103,7 @@ export class Listeners {
       listenerName,
       maxFrameBytes: this.#options.limits.maxFrameBytes(),
       budget: this.#options.budget,
+      time: this.#time,
       onFrame: this.#options.onFrame,
       scheduleFlush: each => this.#scheduleFlush(each),
       onClosed: (each, error) => this.#onClosed(each, address, error),

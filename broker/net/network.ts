@@ -122,3 +122,8 @@ export const nodeNetwork: Network = {
 export function systemCode(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException | null)?.code
 }
+
+/** IPv4 addresses that arrive on an IPv6 socket are IPv4 to people and to clients. */
+export function plainAddress(address: string | undefined): string {
+  return (address ?? '').replace(/^::ffff:/, '')
+}

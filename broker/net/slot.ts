@@ -1,6 +1,25 @@
-// The place of one request in the order of a connection's replies, and what memory it holds until it has been answered.
+// What becomes of one request: an answer now or later, or work that waits for its turn; its place in the order of a
+// connection's replies, and what memory it holds until it has been answered.
 import type { Holds } from '../../protocol/memory-pool.ts'
-import type { AnswerLease, FrameRoom } from './budget.ts'
+import type { Later } from '../later.ts'
+import type { AnswerLease, AnswerRoom, FrameRoom } from './budget.ts'
+
+export type Reply = readonly Buffer[] | null
+
+export type Answer = Reply | Promise<Reply> | Later<Reply>
+
+/** Work whose reply may be large (Fetch). It is begun when that of the one before has left, and while the peer takes what
+ *  it is sent: who asks for much at a time, and does not read, must not fill the memory. */
+export class Turn {
+  readonly begin: (room: AnswerRoom) => Answer
+  /** The memory that the reply lies in: let go when it has left, or when the peer is gone. */
+  readonly holds: Holds
+
+  constructor(begin: (room: AnswerRoom) => Answer, holds: Holds) {
+    this.begin = begin
+    this.holds = holds
+  }
+}
 
 /** A reply not yet due: null bytes mean that nothing is sent (acks=0), but the place in the order is kept. */
 export interface Slot {
