@@ -77,6 +77,7 @@ export class LogReader {
   async #undisturbed<T>(look: () => Promise<T>, from: Offset, good?: (found: T) => void): Promise<T> {
     for (;;) {
       // The files must hold what the tail cache could not give.
+      if (this.#log.isUnmade) await this.#log.writer.made()
       this.#log.writer.write()
       this.#checkReadable(from)
       const generation = this.#generation
