@@ -38,9 +38,11 @@ test('a stop in order: its partitions are silent for a few round trips, the cont
     t.ok(stoppedMs < 100, `stopped after ${stoppedMs} ms`)
   }
   // It reads last of all who leads instead: whoever waits for an ack there is told, not left until its time is up.
-  const { gapsMs, stoppedMs } = await tellOfStop({ seed: 3, isController: false, slowness: 20 })
-  t.ok(Math.max(...gapsMs) < 30, `a slow disk: ${gapsMs} ms`)
-  t.ok(stoppedMs < 1000, `stopped after ${stoppedMs} ms`)
+  for (const seed of [1, 6]) {
+    const { gapsMs, stoppedMs } = await tellOfStop({ seed, isController: false, slowness: 20 })
+    t.ok(Math.max(...gapsMs) < 30, `a slow disk: ${gapsMs} ms`)
+    t.ok(stoppedMs < 1500, `seed ${seed}: stopped after ${stoppedMs} ms`)
+  }
 })
 
 test('a disk that fails: all that the node leads is given away before its process ends, by the controller too', async t => {
