@@ -9,7 +9,7 @@ import { FrameReader } from './frames.ts'
 import { Holdings } from './holdings.ts'
 import { type ByteStream, plainAddress } from './network.ts'
 import { type Answer, abandon, DONE, type Reply, type Slot, Turn } from './slot.ts'
-import type { TurnTime } from './turn-time.ts'
+import { REQUEST_COST_BYTES, type TurnWork } from './turn-work.ts'
 
 /** The API key of Produce. What it keeps of a request are batches, and those who take them hold the memory. */
 const PRODUCE = 0
@@ -29,7 +29,7 @@ export interface ConnectionOptions {
   readonly listenerName: string
   readonly maxFrameBytes: number
   readonly budget: MemoryBudget
-  readonly time: TurnTime
+  readonly turnWork: TurnWork
   readonly onFrame: OnFrame
   /** Called once per turn for a connection that has something to send. */
   readonly scheduleFlush: (connection: Connection) => void
@@ -189,19 +189,19 @@ export class Connection {
     if (this.#draining) return
     this.lastActiveMs = this.#options.nowMs()
     this.#reader.push(chunk)
-    this.#work()
+    this.#work(chunk.length)
   }
 
   /** Takes frames while the connection is within its share. */
-  #work(isPostponed = false): void {
-    const { time } = this.#options
+  #work(receivedBytes = 0): void {
+    const { turnWork } = this.#options
     let isOver = this.#isLate
     try {
       while (!isOver && !this.#draining && !this.#stream.destroyed && !this.#isFull()) {
         const frame = this.#reader.next()
         if (frame === null) break
         this.#take(frame)
-        isOver = !time.isLeft()
+        isOver = !turnWork.spend(REQUEST_COST_BYTES)
       }
       this.#reader.keep()
     } catch (error) {
@@ -212,17 +212,16 @@ export class Connection {
       this.#releaseInOrder()
       return
     }
-    // Who was postponed reads at least one piece more, however busy the others are.
-    if (isOver || !(isPostponed || time.isLeft())) this.#postpone()
+    if (isOver || (receivedBytes > 0 && !turnWork.spend(receivedBytes))) this.#postpone()
     this.#pauseOrResume()
   }
 
   #postpone(): void {
     if (this.#isLate) return
     this.#isLate = true
-    this.#options.time.later(() => {
+    this.#options.turnWork.later(() => {
       this.#isLate = false
-      if (!this.#stream.destroyed) this.#work(true)
+      if (!this.#stream.destroyed) this.#work()
     })
   }
 

@@ -7,7 +7,7 @@ import type { Logger } from '../log.ts'
 import type { MemoryBudget } from './budget.ts'
 import { Connection, type OnFrame } from './connection.ts'
 import { type ByteStream, type Listening, type Network, plainAddress, systemCode } from './network.ts'
-import { TurnTime } from './turn-time.ts'
+import { TurnWork } from './turn-work.ts'
 
 export interface Endpoint {
   /** The listener's name: PLAINTEXT, INTERNAL, ... */
@@ -42,7 +42,7 @@ export class Listeners {
   readonly #listening: Listening[] = []
   readonly #connections = new Set<Connection>()
   readonly #perAddress = new Map<string, number>()
-  readonly #time: TurnTime
+  readonly #turnWork: TurnWork
   #dirty: Connection[] = []
   #sweep: Timer | null = null
   #nextId = 1
@@ -50,7 +50,7 @@ export class Listeners {
 
   constructor(options: ListenerOptions) {
     this.#options = options
-    this.#time = new TurnTime(options.clock)
+    this.#turnWork = new TurnWork(options.clock)
   }
 
   get connections(): ReadonlySet<Connection> {
@@ -103,7 +103,7 @@ export class Listeners {
       listenerName,
       maxFrameBytes: this.#options.limits.maxFrameBytes(),
       budget: this.#options.budget,
-      time: this.#time,
+      turnWork: this.#turnWork,
       onFrame: this.#options.onFrame,
       scheduleFlush: each => this.#scheduleFlush(each),
       onClosed: (each, error) => this.#onClosed(each, address, error),

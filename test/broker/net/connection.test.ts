@@ -187,3 +187,25 @@ test('a peer that has sent its last request still gets its answer', async t => {
   t.equal(await answer, 'last')
   await listeners.close()
 })
+
+test('who sends hundreds of requests in one go is not served by one turn, and loses none', async t => {
+  const perTurn: number[] = []
+  let inTurn = 0
+  const { listeners, port } = await serve(() => {
+    if (inTurn++ === 0) {
+      setImmediate(() => {
+        perTurn.push(inTurn)
+        inTurn = 0
+      })
+    }
+    return [Buffer.from('x')]
+  })
+  const sockets = await Promise.all([open(port), open(port), open(port)])
+  const count = 4000
+  const answers = sockets.map(socket => readUntil(socket, count))
+  for (const socket of sockets) socket.write(Buffer.concat(Array.from({ length: count }, () => frame('a'))))
+  for (const answer of await Promise.all(answers)) t.equal(answer.length, count)
+  t.ok(Math.max(...perTurn) <= 1100, `at most ${Math.max(...perTurn)} in a turn`)
+  for (const socket of sockets) socket.destroy()
+  await listeners.close()
+})
