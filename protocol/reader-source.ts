@@ -23,6 +23,9 @@ const NUMBERS: { readonly [K in Kind]?: readonly [string, number] } = {
   f64: ['readDoubleBE', 8]
 }
 
+/** Arrays up to this length. */
+const SIZED_AT_ONCE = 64
+
 export function readerSource(of: Message, version: number): Source {
   const writer = new ReaderWriter(version, isFlexible(of, version))
   const result = writer.struct(of.fields)
@@ -180,8 +183,11 @@ class ReaderWriter {
     const index = this.#name()
     const item = this.#name()
     this.lines.push(`if (n * ${least} > end - p) throw malformed('${name} has more elements than the bytes left', p)`)
-    this.lines.push(`${local} = []`, `for (let ${index} = n; ${index} > 0; ${index}--) {`, `let ${item}`)
+    const count = this.#name()
+    // An array that grows takes room for seventeen at its first element; what only claims to be long gets none before.
+    this.lines.push(`const ${count} = n`, `${local} = n <= ${SIZED_AT_ONCE} ? new Array(n) : []`)
+    this.lines.push(`for (let ${index} = 0; ${index} < ${count}; ${index}++) {`, `let ${item}`)
     this.#value(item, element, name)
-    this.lines.push(`${local}.push(${item})`, '}')
+    this.lines.push(`${local}[${index}] = ${item}`, '}')
   }
 }

@@ -90,7 +90,8 @@ export class Sink {
   position = 0
   #message = 0
   #segment = 0
-  #parts: Buffer[] = []
+  /** Null while nothing was passed by reference. */
+  #parts: Buffer[] | null = null
   /** The next message begins in another slab. */
   #isFull = false
 
@@ -104,7 +105,7 @@ export class Sink {
   begin(): void {
     this.position = this.#message
     this.#segment = this.#message
-    this.#parts = []
+    this.#parts = null
   }
 
   /** After FULL: a fresh slab, at least twice what the message had. */
@@ -115,6 +116,7 @@ export class Sink {
   /** Bytes that go out as they are: in pieces of their own, or copied where that costs less than a piece. */
   pass(value: Buffer | readonly Buffer[]): void {
     if (this.#takeIn(value)) return
+    this.#parts ??= []
     if (this.position > this.#segment) this.#parts.push(this.bytes.subarray(this.#segment, this.position))
     if (Array.isArray(value)) for (const part of value as Buffer[]) this.#parts.push(part)
     else this.#parts.push(value as Buffer)
@@ -144,10 +146,10 @@ export class Sink {
 
   /** Ends the message and gives its bytes, in pieces where some were passed by reference. */
   finish(): Buffer[] {
-    const parts = this.#parts
-    if (this.position > this.#segment || parts.length === 0) {
-      parts.push(this.bytes.subarray(this.#segment, this.position))
-    }
+    let parts = this.#parts
+    if (parts === null) parts = [this.bytes.subarray(this.#segment, this.position)]
+    else if (this.position > this.#segment) parts.push(this.bytes.subarray(this.#segment, this.position))
+    this.#parts = null
     this.#message = this.position
     if (this.#isFull || this.limit - this.position < ROOM_BYTES) this.#slab(SLAB_BYTES)
     return parts

@@ -19,7 +19,8 @@ import type { Waiter } from '../waiters.ts'
 import { handler, type Reply, type RequestContext } from './handler.ts'
 
 type Request = RequestOf<typeof produce>
-type PartitionRequest = Request['topicData'][number]['partitionData'][number]
+type TopicRequest = Request['topicData'][number]
+type PartitionRequest = TopicRequest['partitionData'][number]
 type PartitionReply = Omit<ResponseOf<typeof produce>['responses'][number]['partitionResponses'][number], never>
 interface TopicReply {
   readonly name: string
@@ -53,10 +54,13 @@ export const onProduce = handler(produce, (request, context, services) => {
     return refuseAll(request, ErrorCode.INVALID_TXN_STATE, 'transactions are not supported by this broker yet')
   }
   const pending = new Pending(request, context, services)
-  for (const topic of request.topicData) {
-    const partitionResponses: PartitionReply[] = []
-    pending.responses.push({ name: topic.name, topicId: topic.topicId, partitionResponses })
-    for (const each of topic.partitionData) partitionResponses.push(append(topic, each, pending))
+  for (let t = 0; t < request.topicData.length; t++) {
+    const topic = request.topicData[t] as TopicRequest
+    const partitionResponses = new Array<PartitionReply>(topic.partitionData.length)
+    pending.responses[t] = { name: topic.name, topicId: topic.topicId, partitionResponses }
+    for (let p = 0; p < partitionResponses.length; p++) {
+      partitionResponses[p] = append(topic, topic.partitionData[p] as PartitionRequest, pending)
+    }
   }
   return request.acks === 0 ? unacknowledged(pending.responses) : pending.answer()
 })
@@ -66,21 +70,22 @@ class Pending {
   readonly request: Request
   readonly context: RequestContext
   readonly services: Services
-  readonly responses: TopicReply[] = []
-  readonly #awaited: Acks[] = []
+  readonly responses: TopicReply[]
+  readonly #acks: Acks[] = []
   #remaining = 0
   #later: Later<Reply<typeof produce>> | null = null
   #deadline: Deadline | null = null
 
   constructor(request: Request, context: RequestContext, services: Services) {
     this.request = request
+    this.responses = new Array(request.topicData.length)
     this.context = context
     this.services = services
   }
 
   acksOf(reply: PartitionReply, partition: Partition): Acks {
     const awaited = new Acks(this, reply, partition)
-    this.#awaited.push(awaited)
+    this.#acks.push(awaited)
     this.#remaining++
     return awaited
   }
@@ -90,7 +95,7 @@ class Pending {
     const { partitions } = this.services
     this.#later = new Later()
     this.#deadline = partitions.deadlines.add(Math.max(this.request.timeoutMs, LEAST_WAIT_MS), () => {
-      for (const each of this.#awaited) each.giveUp()
+      for (const each of this.#acks) each.giveUp()
       this.#later?.settle(this.#reply())
     })
     return this.#later
@@ -138,11 +143,7 @@ class Acks implements Waiter {
   }
 }
 
-function append(
-  topic: { name: string; topicId: string },
-  { index, records }: PartitionRequest,
-  pending: Pending
-): PartitionReply {
+function append(topic: TopicRequest, { index, records }: PartitionRequest, pending: Pending): PartitionReply {
   const { request, context, services } = pending
   const byId = context.apiVersion >= 13
   const located = services.partitions.locate(byId ? null : topic.name, byId ? topic.topicId : null, index)

@@ -293,13 +293,10 @@ export class Connection {
   }
 
   #releaseInOrder(): void {
-    let count = 0
-    while (count < this.#slots.length && (this.#slots[count] as Slot).done) count++
-    if (count === 0) return
-    const released = this.#slots.splice(0, count)
-    for (const [index, slot] of released.entries()) {
+    if (this.#slots[0]?.done !== true) return
+    while (this.#slots[0]?.done === true) {
+      const slot = this.#slots.shift() as Slot
       if (slot.failure !== null) {
-        this.#slots.unshift(...released.slice(index + 1))
         this.#endWith(slot.failure)
         return
       }
