@@ -33,7 +33,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'forget an epoch check: logs that part ways are not seen',
     changes: one(
-      'broker/handlers/fetch.js',
+      'broker/fetch-read.js',
       'const diverging = divergence(target, partition)',
       'const diverging = null'
     )
@@ -45,7 +45,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'serve above the high watermark',
     changes: one(
-      'broker/handlers/fetch.js',
+      'broker/fetch-read.js',
       'return request.isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark',
       'return partition.logEndOffset'
     )
