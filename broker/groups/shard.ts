@@ -3,7 +3,6 @@
 // I/O. A reply that says something is stored leaves when that is committed (broker/machine.ts).
 
 import { ErrorCode } from '../../protocol/errors.ts'
-import { isFailure, type MoldauError } from '../../protocol/failure.ts'
 import { buildBatch } from '../../protocol/records/builder.ts'
 import type { Offset } from '../../protocol/types.ts'
 import { Machine } from '../machine.ts'
@@ -26,7 +25,7 @@ import {
   offsetTombstone,
   type TopicCodes
 } from './offsets.ts'
-import { PendingWrites } from './pending-writes.ts'
+import { type Outcome, PendingWrites } from './pending-writes.ts'
 import type { CoordinatorLog, GroupClock, GroupLogger, GroupSettings, Snapshots } from './ports.ts'
 import { encodeRecord, type GroupRecord } from './records.ts'
 import type { GroupsState } from './state.ts'
@@ -42,10 +41,7 @@ export interface ShardParts {
   readonly inTurn: InTurn
 }
 
-/** A reply, or the code that stands in its place. */
-export type Outcome<T> =
-  | { readonly errorCode: 0; readonly reply: T }
-  | { readonly errorCode: number; readonly reply: null }
+export type { Outcome } from './pending-writes.ts'
 
 /** Runs work when it is its turn: not all partitions load at once, and those that somebody waits for come first. */
 export type InTurn = <T>(work: () => Promise<T>, isUrgent: () => boolean) => Promise<T>
@@ -344,27 +340,10 @@ export class GroupShard {
     if (!this.#machine || this.status !== 'active') {
       return Promise.resolve({ errorCode: ErrorCode.NOT_COORDINATOR, reply: null })
     }
-    const submitted = this.#machine.submit(decide)
     const { clock, settings } = this.#parts
-    return new Promise((resolve, reject) => {
-      const refuse = (errorCode: number): void => resolve({ errorCode, reply: null })
-      const write = this.#writes.add(clock.monotonicMs() + settings.commitTimeoutMs, () =>
-        // It may be committed yet.
-        refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE)
-      )
-      this.#schedule()
-      submitted.then(
-        reply => {
-          this.#writes.done(write)
-          resolve({ errorCode: 0, reply })
-        },
-        error => {
-          this.#writes.done(write)
-          if (isFailure(error)) refuse(codeOf(error))
-          else reject(error)
-        }
-      )
-    })
+    const outcome = this.#writes.add(this.#machine.submit(decide), clock.monotonicMs() + settings.commitTimeoutMs)
+    this.#schedule()
+    return outcome
   }
 
   #schedule(): void {
@@ -401,9 +380,4 @@ export class GroupShard {
     this.#writes.giveUpDue(nowMs)
     this.#live.judge(nowMs)
   }
-}
-
-/** As CoordinatorOperationExceptionHelper.java: clients look for the coordinator again, or just try again. */
-function codeOf(error: MoldauError): number {
-  return error.code === 'ERR_TOO_LARGE' ? ErrorCode.UNKNOWN_SERVER_ERROR : ErrorCode.NOT_COORDINATOR
 }
