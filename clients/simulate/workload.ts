@@ -91,6 +91,10 @@ export class Workload {
       this.#onlookers.push(reader)
       this.#run(reader, onFailed)
     }
+    const isCoordinator = (nodeId: number): boolean => {
+      const { leaders, newestEpoch } = this.#watch.ledger(OFFSETS)
+      return leaders.get(newestEpoch)?.nodeId === nodeId
+    }
     const courier = this.#courier('auditor')
     const auditor = new Auditor({
       ...{
@@ -100,16 +104,13 @@ export class Workload {
         topic: TOPIC,
         partitions: PARTITIONS
       },
-      isCoordinator: nodeId => {
-        const { leaders, newestEpoch } = this.#watch.ledger(OFFSETS)
-        return leaders.get(newestEpoch)?.nodeId === nodeId
-      }
+      isCoordinator
     })
     this.#onlookers.push(auditor)
     this.#run(auditor, onFailed)
     for (let index = 0; index < MEMBERS; index++) {
       const name = `member-${index}`
-      const member = new Member({ name, courier: this.#courier(name), group, topic: TOPIC, ledgers })
+      const member = new Member({ name, courier: this.#courier(name), group, topic: TOPIC, ledgers, isCoordinator })
       this.members.push(member)
       this.#run(member, onFailed)
     }

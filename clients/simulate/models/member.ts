@@ -22,6 +22,8 @@ export interface MemberOptions {
   readonly group: Group
   readonly topic: string
   readonly ledgers: readonly Ledger[]
+  /** Whether that node coordinates the group, by what is committed. */
+  readonly isCoordinator: (nodeId: number) => boolean
 }
 
 export class Member {
@@ -94,9 +96,12 @@ export class Member {
     const answer = await courier.ask(nodeId, offsetFetch, VERSIONS.offsetFetch, request, PATIENCE_MS)
     if (answer.kind !== 'answered' || answer.response.errorCode !== ErrorCode.NONE) return null
     const positions = new Map<number, Offset>()
+    // As for the auditor: one that was replaced while it stood still may not know it yet.
+    const isPresent = this.#o.isCoordinator(nodeId)
     for (const told of answer.response.topics[0]?.partitions ?? []) {
       if (told.errorCode !== ErrorCode.NONE) return null
-      group.told(told.partitionIndex, since.get(told.partitionIndex) ?? -1, told.committedOffset)
+      const known = isPresent ? (since.get(told.partitionIndex) ?? -1) : -1
+      group.told(told.partitionIndex, known, told.committedOffset)
       positions.set(told.partitionIndex, Math.max(0, told.committedOffset))
     }
     return positions
