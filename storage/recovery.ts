@@ -2,7 +2,7 @@
 // snapshot; of an empty log not even those. After a crash every batch behind the recovery point is walked and checked;
 // indexes, epochs and producer state are made anew from there. The first bad batch ends the log: above the recorded synced
 // end it is a torn tail and is cut off; below it the log is corrupt, is not opened, and nothing is changed. What was
-// walked is synced before it counts, but for what is known to have been.
+// walked is synced before it counts.
 import path from 'node:path'
 import { isFailure, MoldauError } from '../protocol/failure.ts'
 import { baseOffset, partitionLeaderEpoch, sizeInBytes } from '../protocol/records/batch.ts'
@@ -273,9 +273,7 @@ class Recovery {
     this.#checkEnd(end)
     // Their indexes may have been made anew, and then lack what only a sealed one says.
     for (const segment of this.#segments.slice(start, -1)) segment.seal()
-    const isWhole = cuts.size === 0 && count === this.#segments.length
-    if (isWhole && this.#isWrittenDown(from, end)) return this.#leave(end)
-    if (isWhole && atRoll.length === 0 && this.#isSynced(end)) return await this.#keep(from, end)
+    if (cuts.size === 0 && count === this.#segments.length && this.#isWrittenDown(from, end)) return this.#leave(end)
     this.#isChanged = this.#o.isSuspect === true || cuts.size > 0 || count < this.#segments.length || count > start + 1
     await this.#cut(count, cuts)
     await this.#snapshots.deleteAbove(from)
@@ -289,22 +287,6 @@ class Recovery {
     const { recoveryPoint, isSuspect } = this.#o
     if (isSuspect || !this.#hasEpochs || end !== recoveryPoint || from !== recoveryPoint) return false
     return this.#snapshots.offsets.includes(from)
-  }
-
-  /** All that was walked lies below the recorded synced end, in a file that has not grown since: an earlier life synced it. */
-  #isSynced(end: Offset): boolean {
-    const { syncedEnd, activeWas, isSuspect } = this.#o
-    const active = this.#segments[this.#segments.length - 1] as Segment
-    if (isSuspect || end !== syncedEnd || activeWas?.baseOffset !== active.baseOffset) return false
-    return activeWas.sizeInBytes === active.sizeInBytes
-  }
-
-  /** With a thousand partitions, two thousand syncs less. */
-  async #keep(from: Offset, end: Offset): Promise<Offset> {
-    this.#isDirectoryDirty = true
-    await this.#snapshots.deleteAbove(from)
-    this.letGo()
-    return end
   }
 
   /** A file that was new when the last life ended may still be missing in the directory that the disk has. */

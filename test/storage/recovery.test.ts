@@ -362,28 +362,3 @@ test('much that was appended is not walked again, though no segment was full and
   t.equal(found.logEndOffset, 11)
   t.ok(found.snapshots.offsets.includes(moved[1] as number), 'the state of the producers is there')
 })
-
-test('what an earlier life is known to have synced is not synced again; what it may not have is', async t => {
-  const around = await written()
-  for (let index = 0; index < 3; index++) around.log.appendAsLeader(batchOf(), client)
-  await around.log.flush()
-  const { recoveryPoint, segments } = around.log
-  const { baseOffset, sizeInBytes } = segments.active
-  const syncs = async (changes: Partial<LogOptions>) => {
-    const files = around.files.crash({ below: () => 0 }, 'keep')
-    let count = 0
-    const sync = files.fdatasync.bind(files)
-    files.fdatasync = fd => {
-      count++
-      return sync(fd)
-    }
-    t.equal((await reopen(around, files, { recoveryPoint, ...changes })).logEndOffset, 43)
-    return count
-  }
-  const activeWas = { baseOffset, sizeInBytes }
-  t.equal(await syncs({ syncedEnd: 43, activeWas }), 0)
-  t.ok((await syncs({ syncedEnd: 42, activeWas })) > 0, 'the last batch')
-  t.ok((await syncs({ syncedEnd: 43, activeWas: { baseOffset, sizeInBytes: sizeInBytes - 1 } })) > 0, 'it has grown')
-  t.ok((await syncs({ syncedEnd: 43 })) > 0, 'nobody knows')
-  t.ok((await syncs({ syncedEnd: 43, activeWas, isSuspect: true })) > 0, 'a sync has failed')
-})
