@@ -157,7 +157,10 @@ export class MemoryPool {
 
   /** By the last one who held it. */
   returned(slab: Slab): void {
-    if (slab.isLent) return this.#forget(slab)
+    if (slab.isLent) {
+      this.#forget(slab)
+      return
+    }
     if (this.isPoisonous) slab.bytes.fill(POISON, 0, slab.used)
     slab.used = 0
     this.#idle.push(slab)

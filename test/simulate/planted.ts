@@ -32,11 +32,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'forget an epoch check: logs that part ways are not seen',
-    changes: one(
-      'broker/fetch-read.js',
-      'const diverging = divergence(target, partition)',
-      'const diverging = null'
-    )
+    changes: one('broker/fetch-read.js', 'const diverging = divergence(target, partition)', 'const diverging = null')
   },
   {
     name: 'vote twice in an epoch',
