@@ -43,6 +43,8 @@ export class Catalog {
   readonly #opener: LogOpener
   readonly #files: CatalogFiles
   readonly #suspects: Suspects
+  /** Failures of logs that are being written down and told. */
+  readonly #failing: Promise<void>[] = []
   readonly #deletions: Deletions
   readonly #housekeeping: Housekeeping
   readonly #logs = new Map<string, Log>()
@@ -122,7 +124,7 @@ export class Catalog {
       suspects,
       wasStopped: this.cleanShutdown !== null,
       producerIdExpirationMs: () => settings.producerIdExpirationMs,
-      onFailure: (topicPartition, failure) => void this.#logFailed(topicPartition, failure),
+      onFailure: (topicPartition, failure) => this.#failing.push(this.#logFailed(topicPartition, failure)),
       onReadFailure: (name, error) => this.#readFailed(name, error),
       onRecoveryPoint: () => this.#housekeeping.recordSoon(),
       onTornTail: data => o.onEvent('warn', 'torn-tail-cut', data),
@@ -278,6 +280,8 @@ export class Catalog {
         await markCleanShutdown(this.#o.files, this.directory, brokerEpoch)
       }
     } finally {
+      // The mark of a failed sync must be there before the process may end.
+      await Promise.all(this.#failing)
       await this.snapshots.close()
     }
   }

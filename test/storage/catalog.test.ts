@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path'
 import { test } from 'tap'
 import { append, Life, orders, settle, topicId, until } from './catalog-fixture.ts'
-import { config } from './log-fixture.ts'
+import { batchOf, config } from './log-fixture.ts'
 
 const read = (life: { directory: string }, file: string) => readFileSync(join(life.directory, file), 'utf8')
 
@@ -257,6 +257,18 @@ test('a failed sync is marked elsewhere too, and the next start copies what it l
   t.equal(catalog.hadSuspects, false)
   t.not(catalog.cleanShutdown, null)
   await catalog.close({ brokerEpoch: 1 })
+})
+
+test('a sync that fails while the directory is closed has its mark before the process may end', async t => {
+  const life = new Life(t)
+  const catalog = await life.begin()
+  const log = await catalog.getOrCreate(orders(0), topicId(1), config)
+  await append(log)
+  life.files.fault = (operation, path) => (operation === 'fdatasync' && path.endsWith('.log') ? 'EIO' : null)
+  log.appendAsLeader(batchOf(), { leaderEpoch: 0, origin: 'client', nowMs: 1_700_000_000_000 })
+  await catalog.close({ brokerEpoch: 1 }).catch(() => {})
+  const mark = join(life.directory, `moldau-suspect-${catalog.directoryId}.json`)
+  t.ok(existsSync(mark), 'there')
 })
 
 test('damaged or missing checkpoints cost a walk, never a record', async t => {
