@@ -287,12 +287,16 @@ function brokerOf(
   const { catalog, controller, channel, partitions, registration, services, stalls } = running
   let stopping: Promise<void> | null = null
   const stop = async (): Promise<void> => {
-    await leave(parts, listeners, running)
-    await partitions.stop()
-    channel.close()
-    controller.stop()
-    stalls.stop()
-    await catalog.close({ brokerEpoch: registration.brokerEpoch })
+    try {
+      await leave(parts, listeners, running)
+      await partitions.stop()
+    } finally {
+      // Also of a broker whose disk failed while it left: what is known of that has to be written down.
+      channel.close()
+      controller.stop()
+      stalls.stop()
+      await catalog.close({ brokerEpoch: registration.brokerEpoch })
+    }
     parts.log.info({ nodeId: services.nodeId }, 'broker-stopped')
   }
   return {
