@@ -24,10 +24,19 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: String(Math.max(1, availableParallelism())) },
     save: { type: 'string' },
     /** Of a child: every so many seeds are its own. */
-    stride: { type: 'string' }
+    stride: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false }
   },
-  strict: false
+  // The options of --real are read by soak-real.ts.
+  strict: !process.argv.includes('--real')
 })
+
+if (values.help) {
+  console.log(`npm run soak -- [--sim] [--seed N] [--runs N] [--hours H] [--brokers N] [--faults KIND,KIND] [--every SECONDS] [--rest N]
+                [--shrink TRIES] [--jobs N] [--save FILE]     simulated clusters, seed after seed; Ctrl-C ends with the sum
+npm run soak -- --real [--faults N] [--seed N]                three real processes under faults; soak-real.ts has its options`)
+  process.exit(0)
+}
 
 type Said = { readonly statistics: Statistics; readonly seed: number } | { readonly line: string }
 
