@@ -24,6 +24,7 @@ import type { Segment } from './segment.ts'
 import { createSegment, retireSegments } from './segment-life.ts'
 import { Segments } from './segments.ts'
 import { LogTail } from './tail-cache.ts'
+import { isAgeConfirmed } from './trusted-timestamp.ts'
 
 export type { AppendResult } from './log-append.ts'
 export type { LogFailure, LogOptions, SharedStorage } from './log-options.ts'
@@ -272,7 +273,9 @@ export class Log {
   deleteOldSegments(highWatermark: Offset, nowMs: TimestampMs): number {
     if (this.isOffline || this.isCutting || this.isUnmade) return 0
     const { segments, logStartOffset, logEndOffset } = this
-    const view = { segments, logStartOffset, logEndOffset, highWatermark, nowMs }
+    const confirm = (segment: Segment): boolean => isAgeConfirmed(this.options, segment)
+    this.writer.write()
+    const view = { segments, logStartOffset, logEndOffset, highWatermark, nowMs, confirm }
     const count = countDeletable(view, this.config)
     if (count === 0) return 0
     if (count === segments.count) this.roll(nowMs)

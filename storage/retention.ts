@@ -11,6 +11,8 @@ export interface RetentionView {
   readonly logEndOffset: Offset
   readonly highWatermark: Offset
   readonly nowMs: TimestampMs
+  /** Asks the batches how old a segment is, since its index may lie; false where they cannot be asked. */
+  readonly confirm: (segment: Segment) => boolean
 }
 
 /** How many of the oldest segments may go; all of them means that the active one is to be rolled first. */
@@ -23,7 +25,8 @@ export function countDeletable(view: RetentionView, config: LogConfig): number {
 
 function countExpired(view: RetentionView, config: LogConfig): number {
   if (config.retentionMs < 0 || config.retentionMs === Number.POSITIVE_INFINITY) return 0
-  return countWhile(view, segment => view.nowMs - segment.largestTimestamp > config.retentionMs)
+  const isExpired = (segment: Segment): boolean => view.nowMs - segment.largestTimestamp > config.retentionMs
+  return countWhile(view, segment => isExpired(segment) && view.confirm(segment) && isExpired(segment))
 }
 
 function countBeyondSize(view: RetentionView, config: LogConfig): number {

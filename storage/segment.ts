@@ -76,6 +76,12 @@ export class Segment {
     this.#maxTimestampOffset = last.offset
   }
 
+  /** The time index has lied; what its batches say counts. */
+  correctTimestamp({ timestamp, offset }: { timestamp: TimestampMs; offset: Offset }): void {
+    this.#maxTimestamp = timestamp
+    this.#maxTimestampOffset = offset
+  }
+
   /** Age by record time: what the retention rule goes by (LogSegment.largestTimestamp). */
   get largestTimestamp(): TimestampMs {
     return this.maxTimestamp >= 0 ? this.maxTimestamp : this.createdMs

@@ -6,7 +6,7 @@ import { test } from 'tap'
 import { formatPartitionMetadata } from '../../storage/checkpoints.ts'
 import type { Log } from '../../storage/log.ts'
 import { append, Life, orders, topicId } from './catalog-fixture.ts'
-import { config } from './log-fixture.ts'
+import { batchOf, config } from './log-fixture.ts'
 
 const small = { ...config, segmentBytes: 200 }
 const all = { maxBytes: 1e6, upto: Number.MAX_SAFE_INTEGER, minOneMessage: true }
@@ -125,6 +125,31 @@ test('no bit of an offset index that flips hides a record', async t => {
       if (base !== offset - (offset % 2)) wrong.push(`bit ${bit}: at ${offset} is ${base}`)
     }
     t.same(wrong, [])
+    await catalog.close({ brokerEpoch: 1 })
+  }
+})
+
+test('no bit of a time index that flips makes records old', async t => {
+  const life = new Life(t)
+  const kept = { ...config, retentionMs: 3_600_000 }
+  const nowMs = 1_700_000_000_000
+  let catalog = await life.begin()
+  const first = await catalog.getOrCreate(orders(0), topicId(1), kept)
+  first.appendAsLeader(batchOf({ count: 2, timestamp: nowMs - 1000 }), { leaderEpoch: 0, origin: 'client', nowMs })
+  await first.flush()
+  await first.roll(nowMs)
+  await append(first)
+  await catalog.close({ brokerEpoch: 1 })
+  const file = join(first.directory, '00000000000000000000.timeindex')
+  const whole = readFileSync(file)
+  t.ok(whole.length >= 12, `${whole.length} bytes`)
+  for (let bit = 0; bit < whole.length * 8; bit++) {
+    const bytes = Buffer.from(whole)
+    bytes.writeUInt8(bytes.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
+    writeFileSync(file, bytes)
+    catalog = await life.begin()
+    const log: Log = await catalog.getOrCreate(orders(0), topicId(1), kept)
+    t.equal(log.deleteOldSegments(log.logEndOffset, nowMs), 0, `bit ${bit}`)
     await catalog.close({ brokerEpoch: 1 })
   }
 })
