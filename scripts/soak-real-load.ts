@@ -184,20 +184,30 @@ function nameOf(errorCode: number): string {
 
 /** A member of the group. */
 export class SoakConsumer {
-  readonly #consumer: Consumer
+  readonly #name: string
+  readonly #layout: readonly NodeLayout[]
   readonly #notes: Notes
+  #consumer: Consumer
+  #isStopping = false
+  #again: Promise<void> = Promise.resolve()
 
   constructor(name: string, layout: readonly NodeLayout[], notes: Notes) {
+    this.#name = name
+    this.#layout = layout
+    this.#notes = notes
+    this.#consumer = this.#create()
+  }
+
+  #create(): Consumer {
     const kafka = new Kafka({
-      clientId: name,
-      brokers: layout.map(({ host, port }) => `${host}:${port}`),
+      clientId: this.#name,
+      brokers: this.#layout.map(({ host, port }) => `${host}:${port}`),
       logLevel: logLevel.NOTHING,
       connectionTimeout: 2000,
       requestTimeout: 8000,
       retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 20, restartOnFailure: async () => true }
     })
-    this.#notes = notes
-    this.#consumer = kafka.consumer({
+    return kafka.consumer({
       groupId: GROUP,
       sessionTimeout: 10_000,
       rebalanceTimeout: 15_000,
@@ -208,6 +218,13 @@ export class SoakConsumer {
   }
 
   async start(): Promise<void> {
+    // kafkajs gives up on what it takes for its own mistake, as when every broker is gone at once ("Broker not connected"):
+    // then people start the process again.
+    this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => {
+      if (payload.restart || this.#isStopping) return
+      this.#notes.error(`consumer gave up: ${payload.error.message}`)
+      this.#again = this.#again.then(() => this.#beginAnew())
+    })
     await this.#consumer.connect()
     await this.#consumer.subscribe({ topic: TOPIC, fromBeginning: true })
     await this.#consumer.run({
@@ -223,7 +240,23 @@ export class SoakConsumer {
     })
   }
 
+  async #beginAnew(): Promise<void> {
+    await this.#consumer.disconnect().catch(() => {})
+    while (!this.#isStopping) {
+      await sleep(systemClock, 500)
+      this.#consumer = this.#create()
+      const failure = await this.start().then(
+        () => null,
+        error => error as Error
+      )
+      if (failure === null) return
+      await this.#consumer.disconnect().catch(() => {})
+    }
+  }
+
   async stop(): Promise<void> {
+    this.#isStopping = true
+    await this.#again
     await this.#consumer.disconnect().catch(() => {})
   }
 
