@@ -182,6 +182,8 @@ function nameOf(errorCode: number): string {
   return Object.entries(ErrorCode).find(([, code]) => code === errorCode)?.[0] ?? String(errorCode)
 }
 
+const LEAVE_MS = 5000
+
 /** A member of the group. */
 export class SoakConsumer {
   readonly #name: string
@@ -240,8 +242,13 @@ export class SoakConsumer {
     })
   }
 
+  /** kafkajs may wait for ever for a consumer that it gave up on. */
+  async #leave(): Promise<void> {
+    await Promise.race([this.#consumer.disconnect().catch(() => {}), sleep(systemClock, LEAVE_MS)])
+  }
+
   async #beginAnew(): Promise<void> {
-    await this.#consumer.disconnect().catch(() => {})
+    await this.#leave()
     while (!this.#isStopping) {
       await sleep(systemClock, 500)
       this.#consumer = this.#create()
@@ -250,14 +257,14 @@ export class SoakConsumer {
         error => error as Error
       )
       if (failure === null) return
-      await this.#consumer.disconnect().catch(() => {})
+      await this.#leave()
     }
   }
 
   async stop(): Promise<void> {
     this.#isStopping = true
     await this.#again
-    await this.#consumer.disconnect().catch(() => {})
+    await this.#leave()
   }
 
   #see(partition: number, offset: number, id: number): void {
