@@ -2,12 +2,12 @@
 // requests, and all replies of one turn of the event loop leave in one write. A peer that does not read, or that asks
 // for more than its share, is not read from until it catches up; nobody else waits for it.
 import { MoldauError } from '../../protocol/failure.ts'
-import type { Holds } from '../../protocol/memory-pool.ts'
 import { isLater, type Later } from '../later.ts'
 import { AnswerLease, type MemoryBudget } from './budget.ts'
 import { FrameReader } from './frames.ts'
 import { Holdings } from './holdings.ts'
 import { type ByteStream, plainAddress } from './network.ts'
+import { Outlet } from './outlet.ts'
 import { type Answer, abandon, DONE, type Reply, type Slot, Turn } from './slot.ts'
 import { REQUEST_COST_BYTES, type TurnWork } from './turn-work.ts'
 
@@ -17,8 +17,6 @@ const PRODUCE = 0
 const MAX_PENDING_REQUESTS = 256
 const MAX_PENDING_BYTES = 32 * 1024 * 1024
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024
-/** Replies up to this size are joined into one buffer: one write is cheaper than a gather of many small ones. */
-const JOIN_BELOW_BYTES = 64 * 1024
 
 /** What to do with a frame: bytes of the reply, null for none, or a promise of them. A failure ends the connection, behind
  *  the replies to the requests before. */
@@ -29,7 +27,9 @@ export interface ConnectionOptions {
   readonly listenerName: string
   readonly maxFrameBytes: number
   readonly budget: MemoryBudget
+  /** How much all connections together may take, and send, in one turn. */
   readonly turnWork: TurnWork
+  readonly sendWork: TurnWork
   readonly onFrame: OnFrame
   /** Called once per turn for a connection that has something to send. */
   readonly scheduleFlush: (connection: Connection) => void
@@ -58,15 +58,15 @@ export class Connection {
   #isTurnTaken = false
   /** Ends the wait of a turn for room. */
   #stopWaiting: (() => void) | null = null
-  #ready: Buffer[] = []
-  #readyBytes = 0
-  #readyHolds: Holds[] = []
+  readonly #outlet: Outlet
   #flushScheduled = false
   #paused = false
   /** Goes on in the next turn. */
   #isLate = false
   #draining = false
   #hasEnded = false
+  /** Once everything is sent the connection ends, whatever the peer does. */
+  #endsSoon = false
   #failure: Error | null = null
   #onDrained: (() => void) | null = null
 
@@ -78,10 +78,11 @@ export class Connection {
       isPooled: key => key === PRODUCE,
       hasRoom: size => this.#holdings.hasRoom(size)
     })
+    this.#outlet = new Outlet({ stream, turnWork: options.sendWork, onSent: () => this.#onSent() })
     this.#holdings = new Holdings({
       budget: options.budget,
       bufferedBytes: () => this.#reader.bufferedBytes,
-      unsentBytes: () => this.#unsentBytes,
+      unsentBytes: () => this.#outlet.unsentBytes,
       isRead: () => !this.#isFull(),
       resume: () => this.#work(),
       abandon: reason => this.destroy(new MoldauError('ERR_CLOSED', reason))
@@ -120,45 +121,16 @@ export class Connection {
   flush(): void {
     this.#flushScheduled = false
     if (this.#stream.destroyed) return
-    if (this.#ready.length > 0) this.#write()
+    this.#send()
     this.#holdings.sent()
     this.#work()
     this.#endIfDrained()
   }
 
-  #write(): void {
-    const buffers = this.#ready
-    const bytes = this.#readyBytes
-    this.#ready = []
-    this.#readyBytes = 0
+  #send(): void {
+    if (this.#outlet.isEmpty) return
     this.lastActiveMs = this.#options.nowMs()
-    if (bytes <= JOIN_BELOW_BYTES) {
-      this.#stream.write(buffers.length === 1 ? (buffers[0] as Buffer) : Buffer.concat(buffers, bytes))
-      this.#letGo()
-      return
-    }
-    this.#stream.cork()
-    const last = buffers.length - 1
-    for (let index = 0; index < last; index++) this.#stream.write(buffers[index] as Buffer)
-    this.#stream.write(buffers[last] as Buffer, this.#whenSent())
-    this.#stream.uncork()
-  }
-
-  /** For the last buffer of a write: called when the system has taken all, or will take nothing any more. */
-  #whenSent(): (() => void) | undefined {
-    const holds = this.#readyHolds
-    if (holds.length === 0) return undefined
-    this.#readyHolds = []
-    return () => {
-      for (const each of holds) each.letGo()
-    }
-  }
-
-  #letGo(): void {
-    const holds = this.#readyHolds
-    if (holds.length === 0) return
-    this.#readyHolds = []
-    for (const each of holds) each.letGo()
+    this.#outlet.flush()
   }
 
   /** Ends the connection at once, for the reason given (null: no fault). */
@@ -254,7 +226,7 @@ export class Connection {
   }
 
   #nextTurn(): void {
-    if (this.#isTurnTaken || this.#unsentBytes >= MAX_UNSENT_BYTES) return
+    if (this.#isTurnTaken || this.#outlet.unsentBytes >= MAX_UNSENT_BYTES) return
     const next = this.#turns.shift()
     if (next === undefined) return
     this.#isTurnTaken = true
@@ -276,10 +248,6 @@ export class Connection {
     }
     if (isLater<Reply>(reply)) this.#await(slot, reply)
     else this.#answered(slot, reply, null)
-  }
-
-  get #unsentBytes(): number {
-    return this.#stream.writableLength + this.#readyBytes
   }
 
   #answered(slot: Slot, buffers: readonly Buffer[] | null, failure: Error | null): void {
@@ -305,7 +273,7 @@ export class Connection {
       slot.lease = null
       if (slot.holds === null) continue
       this.#isTurnTaken = false
-      if (!slot.holds.isEmpty) this.#readyHolds.push(slot.holds)
+      if (!slot.holds.isEmpty) this.#outlet.hold(slot.holds)
     }
     this.#nextTurn()
     if (this.#paused || this.#draining) this.#schedule()
@@ -316,16 +284,14 @@ export class Connection {
     this.#forget()
     this.#turns = []
     this.#stopTaking()
-    if (this.#ready.length > 0) this.#write()
-    this.#stream.destroySoon()
+    this.#endsSoon = true
+    this.#send()
+    this.#endIfDrained()
   }
 
   #queue(buffers: readonly Buffer[] | null): void {
     if (buffers === null || this.#stream.destroyed) return
-    for (const buffer of buffers) {
-      this.#ready.push(buffer)
-      this.#readyBytes += buffer.length
-    }
+    this.#outlet.queue(buffers)
     this.#schedule()
   }
 
@@ -339,7 +305,7 @@ export class Connection {
     return (
       this.#slots.length >= MAX_PENDING_REQUESTS ||
       this.#pendingBytes >= MAX_PENDING_BYTES ||
-      this.#unsentBytes >= MAX_UNSENT_BYTES ||
+      this.#outlet.unsentBytes >= MAX_UNSENT_BYTES ||
       (this.#slots.length > 0 && this.#options.budget.isTight)
     )
   }
@@ -359,14 +325,21 @@ export class Connection {
     this.#endIfDrained()
   }
 
+  #onSent(): void {
+    this.lastActiveMs = this.#options.nowMs()
+    if (!this.#stream.destroyed) this.#resumeIfPossible()
+  }
+
   /** The peer has sent its last request; it still gets the replies to those before. */
   #onEnd(): void {
-    if (this.#slots.length === 0 && this.#ready.length === 0) this.#stream.end()
+    if (this.#slots.length === 0 && this.#outlet.isEmpty) this.#stream.end()
     else void this.drain()
   }
 
   #endIfDrained(): void {
-    if (this.#draining && this.#slots.length === 0 && this.#ready.length === 0) this.#stream.end()
+    if (!this.#draining || this.#slots.length > 0 || !this.#outlet.isEmpty) return
+    if (this.#endsSoon) this.#stream.destroySoon()
+    else this.#stream.end()
   }
 
   /** What is answered will not be sent; what is not answered yet lets go when it is. */
@@ -381,7 +354,7 @@ export class Connection {
   #onClose(): void {
     this.#reader.close()
     this.#forget()
-    this.#letGo()
+    this.#outlet.close()
     this.#holdings.close()
     this.#turns = []
     this.#abort.abort()

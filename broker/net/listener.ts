@@ -7,7 +7,7 @@ import type { Logger } from '../log.ts'
 import type { MemoryBudget } from './budget.ts'
 import { Connection, type OnFrame } from './connection.ts'
 import { type ByteStream, type Listening, type Network, plainAddress, systemCode } from './network.ts'
-import { TurnWork } from './turn-work.ts'
+import { SENT_BYTES, TAKEN_BYTES, TurnWork } from './turn-work.ts'
 
 export interface Endpoint {
   /** The listener's name: PLAINTEXT, INTERNAL, ... */
@@ -43,6 +43,7 @@ export class Listeners {
   readonly #connections = new Set<Connection>()
   readonly #perAddress = new Map<string, number>()
   readonly #turnWork: TurnWork
+  readonly #sendWork: TurnWork
   #dirty: Connection[] = []
   #sweep: Timer | null = null
   #nextId = 1
@@ -50,7 +51,8 @@ export class Listeners {
 
   constructor(options: ListenerOptions) {
     this.#options = options
-    this.#turnWork = new TurnWork(options.clock)
+    this.#turnWork = new TurnWork(options.clock, TAKEN_BYTES)
+    this.#sendWork = new TurnWork(options.clock, SENT_BYTES)
   }
 
   get connections(): ReadonlySet<Connection> {
@@ -104,6 +106,7 @@ export class Listeners {
       maxFrameBytes: this.#options.limits.maxFrameBytes(),
       budget: this.#options.budget,
       turnWork: this.#turnWork,
+      sendWork: this.#sendWork,
       onFrame: this.#options.onFrame,
       scheduleFlush: each => this.#scheduleFlush(each),
       onClosed: (each, error) => this.#onClosed(each, address, error),
