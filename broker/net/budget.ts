@@ -10,7 +10,7 @@ import type { Clock, Timer } from '../clock.ts'
 export const SMALL_FRAME_BYTES = 64 * 1024
 /** An answer gets at least so much, however little room there is: the system takes it even from a peer that does not
  *  read, so it is soon out of this memory. */
-export const SMALL_ANSWER_BYTES = 64 * 1024
+const SMALL_ANSWER_BYTES = 64 * 1024
 /** Answers may be over their share by so much before the next one waits. */
 const ANSWERS_OVER_BYTES = 32 * 1024 * 1024
 /** Whoever moved nothing for one to two of these, while others waited, is ended. */
@@ -47,6 +47,7 @@ class Share {
   readonly #stalls: Stalled
   usedBytes = 0
   readonly waiting = new Set<Waiter>()
+  #isGranting = false
 
   constructor(stalls: Stalled, fits: (bytes: number) => boolean) {
     this.#stalls = stalls
@@ -65,12 +66,20 @@ class Share {
     return waiter
   }
 
+  /** Whoever is granted something may give a part of it back at once: the next get it from here, not from within his call,
+   *  where a thousand who wait would be a thousand calls deep. */
   grant(): void {
-    for (const waiter of this.waiting) {
-      if (!this.#fits(waiter.bytes)) return
-      this.waiting.delete(waiter)
-      this.usedBytes += waiter.bytes
-      waiter.granted()
+    if (this.#isGranting) return
+    this.#isGranting = true
+    try {
+      for (const waiter of this.waiting) {
+        if (!this.#fits(waiter.bytes)) return
+        this.waiting.delete(waiter)
+        this.usedBytes += waiter.bytes
+        waiter.granted()
+      }
+    } finally {
+      this.#isGranting = false
     }
   }
 }

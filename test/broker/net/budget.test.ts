@@ -140,6 +140,29 @@ test('answers take half of what is free, at least a little, and wait where that 
   t.equal(used().answers, 0)
 })
 
+test('many who wait are not called from within each other, though each gives back at once most of what it got', async t => {
+  const { memory } = budget()
+  const full = new AnswerLease(memory)
+  full.settle(0, 100 * MIB)
+  let [begun, depth, deepest] = [0, 0, 0]
+  const leases: AnswerLease[] = []
+  for (let i = 0; i < 5000; i++) {
+    memory.whenAnswersFit(() => {
+      deepest = Math.max(deepest, ++depth)
+      const lease = new AnswerLease(memory)
+      lease.settle(lease.ask(MIB, true), 10)
+      leases.push(lease)
+      begun++
+      depth--
+    })
+  }
+  full.clear()
+  t.equal(begun, 5000)
+  t.equal(deepest, 1)
+  for (const each of leases) each.clear()
+  t.equal(memory.waiting, 0)
+})
+
 test('small requests beyond their share', async t => {
   const { memory } = budget()
   memory.takeSmall(15 * MIB)
