@@ -37,6 +37,11 @@ export interface ConnectionOptions {
   readonly nowMs: () => number
 }
 
+interface WaitingTurn {
+  readonly slot: Slot
+  readonly turn: Turn
+}
+
 export class Connection {
   readonly id: number
   readonly listenerName: string
@@ -44,17 +49,16 @@ export class Connection {
   readonly remotePort: number
   readonly localAddress: string
   readonly localPort: number
-  readonly openedMs: number
-  lastActiveMs: number
   readonly #stream: ByteStream
   readonly #options: ConnectionOptions
   readonly #reader: FrameReader
   readonly #holdings: Holdings
   readonly #abort = new AbortController()
+  #lastActiveMs: number
   #slots: Slot[] = []
   #pendingBytes = 0
-  /** Those that wait, in order; whether one is at work. */
-  #turns: { readonly slot: Slot; readonly turn: Turn }[] = []
+  /** Those that are not begun, in order; whether one is at work, or waits for room. */
+  readonly #turns: WaitingTurn[] = []
   #isTurnTaken = false
   /** Ends the wait of a turn for room. */
   #stopWaiting: (() => void) | null = null
@@ -93,7 +97,7 @@ export class Connection {
     this.remotePort = stream.remotePort ?? 0
     this.localAddress = plainAddress(stream.localAddress)
     this.localPort = stream.localPort ?? 0
-    this.openedMs = this.lastActiveMs = options.nowMs()
+    this.#lastActiveMs = options.nowMs()
     stream.setNoDelay(true)
     stream.on('data', chunk => this.#onData(chunk))
     stream.on('drain', () => this.#resumeIfPossible())
@@ -107,14 +111,10 @@ export class Connection {
     return this.#abort.signal
   }
 
-  get pendingRequests(): number {
-    return this.#slots.length
-  }
-
   /** True for a peer that is silent and waits for nothing, or that does not take what ends its connection. */
   isIdle(idleMs: number): boolean {
     const isWaiting = this.#slots.length > 0 && !this.#draining
-    return !isWaiting && this.#options.nowMs() - this.lastActiveMs >= idleMs
+    return !isWaiting && this.#options.nowMs() - this.#lastActiveMs >= idleMs
   }
 
   /** Sends every reply that is due, in one write. */
@@ -129,7 +129,7 @@ export class Connection {
 
   #send(): void {
     if (this.#outlet.isEmpty) return
-    this.lastActiveMs = this.#options.nowMs()
+    this.#lastActiveMs = this.#options.nowMs()
     this.#outlet.flush()
   }
 
@@ -159,7 +159,7 @@ export class Connection {
 
   #onData(chunk: Buffer): void {
     if (this.#draining) return
-    this.lastActiveMs = this.#options.nowMs()
+    this.#lastActiveMs = this.#options.nowMs()
     this.#reader.push(chunk)
     this.#work(chunk.length)
   }
@@ -226,17 +226,16 @@ export class Connection {
   }
 
   #nextTurn(): void {
-    if (this.#isTurnTaken || this.#outlet.unsentBytes >= MAX_UNSENT_BYTES) return
-    const next = this.#turns.shift()
-    if (next === undefined) return
+    if (this.#isTurnTaken || this.#turns.length === 0 || this.#outlet.unsentBytes >= MAX_UNSENT_BYTES) return
     this.#isTurnTaken = true
     const { budget } = this.#options
-    if (budget.hasAnswerRoom) this.#begin(next.slot, next.turn)
-    else this.#stopWaiting = budget.whenAnswersFit(() => this.#begin(next.slot, next.turn))
+    if (budget.hasAnswerRoom) this.#begin()
+    else this.#stopWaiting = budget.whenAnswersFit(() => this.#begin())
   }
 
-  #begin(slot: Slot, turn: Turn): void {
+  #begin(): void {
     this.#stopWaiting = null
+    const { slot, turn } = this.#turns.shift() as WaitingTurn
     const lease = new AnswerLease(this.#options.budget)
     slot.lease = lease
     let reply: Answer
@@ -282,7 +281,6 @@ export class Connection {
   #endWith(failure: Error): void {
     this.#failure ??= failure
     this.#forget()
-    this.#turns = []
     this.#stopTaking()
     this.#endsSoon = true
     this.#send()
@@ -311,8 +309,8 @@ export class Connection {
   }
 
   #pauseOrResume(): void {
-    const full = this.#isFull() || this.#holdings.isWaiting || this.#isLate
     if (this.#draining) return
+    const full = this.#isFull() || this.#holdings.isWaiting || this.#isLate
     if (full && !this.#paused) this.#stream.pause()
     else if (!full && this.#paused) this.#stream.resume()
     this.#paused = full
@@ -326,14 +324,14 @@ export class Connection {
   }
 
   #onSent(): void {
-    this.lastActiveMs = this.#options.nowMs()
+    this.#lastActiveMs = this.#options.nowMs()
     if (!this.#stream.destroyed) this.#resumeIfPossible()
   }
 
   /** The peer has sent its last request; it still gets the replies to those before. */
   #onEnd(): void {
     if (this.#slots.length === 0 && this.#outlet.isEmpty) this.#stream.end()
-    else void this.drain()
+    else this.#stopTaking()
   }
 
   #endIfDrained(): void {
@@ -349,6 +347,8 @@ export class Connection {
     this.#slots = []
     this.#stopWaiting?.()
     this.#stopWaiting = null
+    // These will not be answered: they were not begun.
+    for (const { slot } of this.#turns.splice(0)) this.#holdings.answered(slot.bytes, slot.room)
   }
 
   #onClose(): void {
@@ -356,7 +356,6 @@ export class Connection {
     this.#forget()
     this.#outlet.close()
     this.#holdings.close()
-    this.#turns = []
     this.#abort.abort()
     this.#onDrained?.()
     this.#options.onClosed(this, this.#failure)

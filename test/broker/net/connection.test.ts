@@ -7,14 +7,21 @@ import { MemoryBudget } from '../../../broker/net/budget.ts'
 import type { Connection, OnFrame } from '../../../broker/net/connection.ts'
 import { Listeners } from '../../../broker/net/listener.ts'
 import { nodeNetwork } from '../../../broker/net/network.ts'
+import { Turn } from '../../../broker/net/slot.ts'
+import { Holds } from '../../../protocol/memory-pool.ts'
 
 const quiet = { error() {}, warn() {}, info() {}, debug() {} }
 
-async function serve(onFrame: OnFrame, limits: Partial<Record<'connections' | 'perIp' | 'idleMs', number>> = {}) {
+async function serve(
+  onFrame: OnFrame,
+  limits: Partial<Record<'connections' | 'perIp' | 'idleMs', number>> = {},
+  clock: Clock = systemClock
+) {
+  const budget = new MemoryBudget({ clock, limitBytes: 2 ** 28, cacheBytes: 0, maxFrameBytes: 1_000_000 })
   const listeners = new Listeners({
     network: nodeNetwork,
-    clock: systemClock as Clock,
-    budget: new MemoryBudget({ clock: systemClock, limitBytes: 2 ** 28, cacheBytes: 0, maxFrameBytes: 1_000_000 }),
+    clock,
+    budget,
     log: quiet as never,
     onFrame,
     limits: {
@@ -25,7 +32,7 @@ async function serve(onFrame: OnFrame, limits: Partial<Record<'connections' | 'p
     }
   })
   const port = await listeners.listen({ name: 'PLAINTEXT', protocol: 'PLAINTEXT', host: '127.0.0.1', port: 0 })
-  return { listeners, port }
+  return { listeners, port, budget }
 }
 
 function open(port: number): Promise<Socket> {
@@ -179,6 +186,30 @@ test('the orderly end answers what was accepted', async t => {
   await end
 })
 
+test('the orderly end does not wait longer for a peer that has sent its last request meanwhile', async t => {
+  let finish = (): void => {}
+  let isAtWork = false
+  const work: OnFrame = request => {
+    isAtWork = true
+    return new Promise(resolve => {
+      finish = () => resolve([request])
+    })
+  }
+  // The limit that ends the wait never comes.
+  const { listeners, port } = await serve(work, {}, { ...systemClock, after: () => ({ cancel() {} }) })
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  const answer = readUntil(socket, 4)
+  socket.write(frame('late'))
+  while (!isAtWork) await new Promise(setImmediate)
+  const closing = listeners.close()
+  socket.end()
+  await new Promise(resolve => socket.once('finish', resolve))
+  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate)
+  finish()
+  t.equal(await answer, 'late')
+  await closing
+})
+
 test('a peer that has sent its last request still gets its answer', async t => {
   const { listeners, port } = await serve(request => new Promise(resolve => setImmediate(() => resolve([request]))))
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
@@ -208,4 +239,37 @@ test('who sends hundreds of requests in one go is not served by one turn, and lo
   t.ok(Math.max(...perTurn) <= 1100, `at most ${Math.max(...perTurn)} in a turn`)
   for (const socket of sockets) socket.destroy()
   await listeners.close()
+})
+
+test('what a connection has in work is given back when it ends, begun or not', async t => {
+  for (const hasRoom of [true, false]) {
+    let [taken, begun] = [0, 0]
+    let finish = (): void => {}
+    const work = () => {
+      begun++
+      return new Promise<null>(resolve => {
+        finish = () => resolve(null)
+      })
+    }
+    const { listeners, port, budget } = await serve(() => {
+      taken++
+      return new Turn(work, new Holds())
+    })
+    const used = () => budget.accounts.reduce((sum, each) => sum + each.usedBytes, 0)
+    const others = hasRoom ? 0 : 2 ** 28
+    budget.takeAnswer(others)
+    const socket = await open(port)
+    socket.write(Buffer.concat([frame('first'), frame('x'.repeat(100_000)), frame('last')]))
+    while (taken < 3) await new Promise(setImmediate)
+    t.ok(used() - others > 100_000)
+    socket.resetAndDestroy()
+    while (listeners.connections.size > 0) await new Promise(setImmediate)
+    finish()
+    await new Promise(setImmediate)
+    t.equal(used(), others)
+    t.equal(budget.waiting, 0)
+    budget.takeAnswer(-others)
+    t.equal(begun, hasRoom ? 1 : 0)
+    await listeners.close()
+  }
 })
