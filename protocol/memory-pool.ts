@@ -119,6 +119,17 @@ export class MemoryPool {
     return this.#slabs.get(buffer.buffer) ?? null
   }
 
+  /** For one who has taken these bytes, or holds their slab: he does so no longer. */
+  letGo(buffer: Buffer): void {
+    this.slabOf(buffer)?.letGo()
+  }
+
+  /** Where the bytes are pooled, `holds` comes to hold them. */
+  hold(buffer: Buffer, holds: Holds): void {
+    const slab = this.slabOf(buffer)
+    if (slab !== null) holds.add(slab)
+  }
+
   /** One who is slow must not keep a slab from being filled anew: `leave` is called when the current slab is full. */
   onFull(leave: () => void): void {
     this.#leavers.add(leave)
@@ -157,7 +168,8 @@ export class MemoryPool {
 
   /** By the last one who held it. */
   returned(slab: Slab): void {
-    if (slab.isLent) {
+    // One that is larger than all that may be idle would only drive out the others.
+    if (slab.isLent || slab.bytes.length > IDLE_BYTES_MAX) {
       this.#forget(slab)
       return
     }

@@ -1,7 +1,6 @@
 // Reads that the tail cache cannot answer: whole batches out of the segment files, into memory that is used again when it
 // has been sent. Who reads on where he ended is led there without the index. A read that was overtaken by a truncation is
 // begun again by the log, which sees that its generation has changed.
-
 import { MoldauError } from '../protocol/failure.ts'
 import { memoryPool } from '../protocol/memory-pool.ts'
 import { BATCH_HEADER_BYTES, lastOffset, sizeInBytes } from '../protocol/records/batch.ts'
@@ -104,7 +103,7 @@ async function readSegment(
         size = Math.max(wanted, found.needed)
         if (bytes.length < buffer.length && found.skipped === 0) throw unreadable(segment, position)
       } finally {
-        if (o.holds) memoryPool.slabOf(buffer)?.letGo()
+        if (o.holds) memoryPool.letGo(buffer)
       }
     }
     return null
@@ -120,8 +119,7 @@ function memoryFor(size: number, o: ReadOptions): Buffer {
 }
 
 function given(found: Found & { kind: 'batches' }, segment: Segment, position: number, o: ReadOptions): DiskRead {
-  const slab = o.holds ? memoryPool.slabOf(found.result.records[0] as Buffer) : null
-  if (slab) o.holds?.add(slab)
+  if (o.holds) memoryPool.hold(found.result.records[0] as Buffer, o.holds)
   return { result: found.result, next: { segment, position: position + found.end } }
 }
 

@@ -155,8 +155,7 @@ export class Exchange {
       this.#waiting.splice(0, 4096)
       this.#waitingFrom = 0
     }
-    const slab = waiting.holds && memoryPool.slabOf(frame)
-    if (slab) waiting.holds?.add(slab)
+    if (waiting.holds) memoryPool.hold(frame, waiting.holds)
     waiting.resolve(frame)
   }
 }

@@ -107,7 +107,7 @@ export class FrameReader {
   close(): void {
     this.#letGo()
     memoryPool.offFull(this.#leave)
-    if (this.#size >= 0 && this.#isFramePooled) memoryPool.slabOf(this.#frame)?.letGo()
+    if (this.#size >= 0 && this.#isFramePooled) memoryPool.letGo(this.#frame)
     this.#size = -1
     this.#frame = this.#rest = NOTHING
     this.#at = this.#filled = 0
@@ -116,7 +116,7 @@ export class FrameReader {
 
   #letGo(): void {
     if (this.#given === null) return
-    memoryPool.slabOf(this.#given)?.letGo()
+    memoryPool.letGo(this.#given)
     this.#given = null
   }
 
@@ -164,9 +164,11 @@ export class FrameReader {
 
   #grow(size: number): void {
     const before = this.#frame
+    // The pool may end a slab for this: it must not tell a frame to leave that is on its way.
+    if (this.#isFramePooled) memoryPool.offFull(this.#leave)
     this.#frame = this.#memory(size)
     before.copy(this.#frame, 0, 0, this.#filled)
-    if (this.#isFramePooled) memoryPool.slabOf(before)?.letGo()
+    if (this.#isFramePooled) memoryPool.letGo(before)
   }
 
   #memory(size: number): Buffer {

@@ -47,6 +47,9 @@ test('memory is used again, and not more is kept idle than is allowed', async t 
   const before = pool.sizeInBytes
   slabOf(pool, pool.take(MIB)).letGo()
   t.equal(pool.sizeInBytes, before, 'one of those that were idle')
+  const { idleBytes } = pool
+  pool.letGo(pool.take(40 * MIB))
+  t.equal(pool.idleBytes, idleBytes, 'one that is larger than all that drives nothing out')
 })
 
 test('what is lent is never filled anew', async t => {

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { FrameReader } from '../../../broker/net/frames.ts'
 import { isFailure } from '../../../protocol/failure.ts'
+import { memoryPool } from '../../../protocol/memory-pool.ts'
 
 function framed(body: Buffer): Buffer {
   const size = Buffer.alloc(4)
@@ -73,4 +74,28 @@ test('a peer that sends byte by byte costs one piece of memory', async t => {
   }
   reader.push(stream.subarray(-1))
   t.ok(reader.next()?.equals(stream.subarray(4)))
+})
+
+test('a pooled frame whose memory grows just when its slab is full stays whole, and leaves nothing held', async t => {
+  const slabBytes = 64 * 1024
+  memoryPool.renew(slabBytes)
+  memoryPool.isPoisonous = true
+  let hasRoom = false
+  const reader = new FrameReader({ maxBytes: 1_000_000, isPooled: () => true, hasRoom: () => hasRoom })
+  const body = Buffer.from(Array.from({ length: 10_000 }, (_, at) => at % 251))
+  const stream = framed(body)
+  reader.push(stream.subarray(0, 1000))
+  t.notOk(reader.next())
+  reader.keep()
+  const others = () => {
+    for (const each of [1, 2, 3, 4].map(() => memoryPool.take(14_000))) memoryPool.letGo(each)
+  }
+  others()
+  hasRoom = true
+  reader.push(stream.subarray(1000))
+  t.ok(reader.next()?.equals(body))
+  reader.keep()
+  others()
+  t.equal(memoryPool.sizeInBytes - memoryPool.idleBytes, slabBytes, 'the pool itself holds the one that it fills')
+  memoryPool.isPoisonous = false
 })
