@@ -7,7 +7,7 @@ import { decodeRequest, encodeResponse, parseRequestHeader, type RequestHeader }
 import { Holds } from '../../protocol/memory-pool.ts'
 import type { Api, Listener, RequestOf } from '../../protocol/schema.ts'
 import type { Handler, RequestContext } from '../handlers/handler.ts'
-import { Later } from '../later.ts'
+import { isLater, Later } from '../later.ts'
 import type { Services } from '../services.ts'
 import type { AnswerRoom } from './budget.ts'
 import type { Connection } from './connection.ts'
@@ -82,19 +82,10 @@ export class Dispatch {
     } catch (error) {
       return this.#failed(found, header, request, context, error)
     }
-    if (reply instanceof Later) {
-      return reply.map(
-        body => encode(found.api, header, body),
-        error => this.#failed(found, header, request, context, error)
-      )
-    }
-    if (reply instanceof Promise) {
-      return reply.then(
-        body => encode(found.api, header, body),
-        error => this.#failed(found, header, request, context, error)
-      )
-    }
-    return encode(found.api, header, reply)
+    if (!isLater(reply)) return encode(found.api, header, reply)
+    const encoded = (body: object | null): Reply => encode(found.api, header, body)
+    const failed = (error: unknown): Reply => this.#failed(found, header, request, context, error)
+    return reply instanceof Later ? reply.map(encoded, failed) : reply.then(encoded, failed)
   }
 
   /** By the active controller: another node, or this one if it comes to be it while the request waits. */
