@@ -10,6 +10,8 @@ import type { TurnWork } from './turn-work.ts'
 /** Replies up to this size are joined into one buffer: one write is cheaper than a gather of many small ones. */
 const JOIN_BELOW_BYTES = 64 * 1024
 const PIECE_BYTES = 1024 * 1024
+/** A rest that is not much more than a piece goes with it: an answer of one megabyte has a header as well. */
+const LAST_PIECE_BYTES = 1.5 * PIECE_BYTES
 
 /** What one flush found ready, when that was much. */
 interface Parcel {
@@ -18,6 +20,7 @@ interface Parcel {
   /** The first buffer of which something is left, and how much of it is gone. */
   index: number
   offset: number
+  leftBytes: number
 }
 
 export interface OutletOptions {
@@ -69,7 +72,7 @@ export class Outlet {
 
   flush(): void {
     const [buffers, bytes, holds] = [this.#ready, this.#readyBytes, this.#readyHolds]
-    if (buffers.length === 0 || this.#isClosed) return
+    if (bytes === 0 || this.#isClosed) return
     this.#ready = []
     this.#readyBytes = 0
     if (holds.length > 0) this.#readyHolds = []
@@ -79,7 +82,7 @@ export class Outlet {
       letGo(holds)
       return
     }
-    this.#parcels.push({ buffers, holds, index: 0, offset: 0 })
+    this.#parcels.push({ buffers, holds, index: 0, offset: 0, leftBytes: bytes })
     this.#parcelBytes += bytes
     this.#send()
   }
@@ -108,9 +111,9 @@ export class Outlet {
       return
     }
     this.#isSending = true
-    const pieces = this.#nextPiece()
-    let bytes = 0
-    for (const each of pieces) bytes += each.length
+    const parcel = this.#parcels[0] as Parcel
+    const bytes = parcel.leftBytes <= LAST_PIECE_BYTES ? parcel.leftBytes : PIECE_BYTES
+    const pieces = cut(parcel, bytes)
     this.#parcelBytes -= bytes
     turnWork.spend(bytes)
     stream.cork()
@@ -123,7 +126,7 @@ export class Outlet {
   #taken(): void {
     this.#isSending = false
     const parcel = this.#parcels[0] as Parcel
-    if (this.#isClosed || parcel.index === parcel.buffers.length) {
+    if (this.#isClosed || parcel.leftBytes === 0) {
       this.#parcels.shift()
       letGo(parcel.holds)
     }
@@ -131,22 +134,22 @@ export class Outlet {
     this.#send()
     this.#o.onSent()
   }
+}
 
-  #nextPiece(): Buffer[] {
-    const parcel = this.#parcels[0] as Parcel
-    const piece: Buffer[] = []
-    let left = PIECE_BYTES
-    while (left > 0 && parcel.index < parcel.buffers.length) {
-      const buffer = parcel.buffers[parcel.index] as Buffer
-      const isRest = buffer.length - parcel.offset <= left
-      const end = isRest ? buffer.length : parcel.offset + left
-      piece.push(isRest && parcel.offset === 0 ? buffer : buffer.subarray(parcel.offset, end))
-      left -= end - parcel.offset
-      parcel.offset = isRest ? 0 : end
-      if (isRest) parcel.index++
-    }
-    return piece
+/** The next bytes of the parcel. */
+function cut(parcel: Parcel, bytes: number): Buffer[] {
+  const piece: Buffer[] = []
+  parcel.leftBytes -= bytes
+  for (let left = bytes; left > 0; ) {
+    const buffer = parcel.buffers[parcel.index] as Buffer
+    const isRest = buffer.length - parcel.offset <= left
+    const end = isRest ? buffer.length : parcel.offset + left
+    piece.push(isRest && parcel.offset === 0 ? buffer : buffer.subarray(parcel.offset, end))
+    left -= end - parcel.offset
+    parcel.offset = isRest ? 0 : end
+    if (isRest) parcel.index++
   }
+  return piece
 }
 
 function letGo(holds: readonly Holds[]): void {
