@@ -17,7 +17,7 @@ import type { Located } from './partitions.ts'
 import type { Consumers, SharedRead } from './readers.ts'
 import type { Services } from './services.ts'
 
-const READ_COMMITTED = 1
+export const READ_COMMITTED = 1
 export const CONSUMER = -1
 const EMPTY: readonly Buffer[] = []
 /** What is read for several at once is copied, and this much is cheaper to copy than to send in its pieces. */
@@ -46,6 +46,8 @@ export interface Work {
   /** The broker that follows, -1 for a consumer, -2 for a debugging one. */
   readonly replicaId: number
   readonly deadlineMs: number
+  /** Of `maxBytes`, while a look is taken. */
+  left: number
   /** A fetch counts once for what its follower has, however often it is looked at. */
   isFirstLook: boolean
   /** The consumers among whom this one waits for their next round, though there may be something to read already. */
@@ -64,30 +66,35 @@ export function readAll(work: Work): Result[] | Promise<Result[]> {
   // What an earlier look has read is not sent.
   work.context.holds?.letGo()
   work.room.clear()
+  work.left = work.maxBytes
   const results: Result[] = []
-  let left = work.maxBytes
-  for (const target of work.targets) {
-    const result = readOne(work, target, left, left === work.maxBytes)
-    if (result instanceof Promise) return readRest(work, results, left, result)
-    left -= result.sizeInBytes
-    results.push(result)
+  const pending = readOn(work, results)
+  return pending === null ? results : readRest(work, results, pending)
+}
+
+async function readRest(work: Work, results: Result[], first: Promise<Result>): Promise<Result[]> {
+  for (let pending: Promise<Result> | null = first; pending !== null; pending = readOn(work, results)) {
+    take(work, results, await pending)
   }
-  work.isFirstLook = false
   return results
 }
 
-/** The same from the first partition on that has to be read from the disk. */
-async function readRest(work: Work, results: Result[], left: number, pending: Promise<Result>): Promise<Result[]> {
-  for (let next: Result | Promise<Result> = pending; ; ) {
-    const result = next instanceof Promise ? await next : next
-    left -= result.sizeInBytes
-    results.push(result)
-    const target = work.targets[results.length]
-    if (target === undefined) break
-    next = readOne(work, target, left, left === work.maxBytes)
+/** From the first partition on that has no result yet to one that has to be read from the disk, which is given; null: all
+ *  are read. */
+function readOn(work: Work, results: Result[]): Promise<Result> | null {
+  const { targets } = work
+  for (let index = results.length; index < targets.length; index++) {
+    const result = readOne(work, targets[index] as FetchTarget, work.left, work.left === work.maxBytes)
+    if (result instanceof Promise) return result
+    take(work, results, result)
   }
   work.isFirstLook = false
-  return results
+  return null
+}
+
+function take(work: Work, results: Result[], result: Result): void {
+  work.left -= result.sizeInBytes
+  results.push(result)
 }
 
 function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: boolean): Result | Promise<Result> {
@@ -111,9 +118,10 @@ function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: b
     return resultOf(partition, leaderId, upto, EMPTY, 0, null)
   }
   const { room } = work
-  const wanted = Math.min(left, target.partitionMaxBytes)
+  // Limits below nothing are nothing.
+  const wanted = Math.max(0, Math.min(left, target.partitionMaxBytes))
   const maxBytes = room.ask(wanted, minOneMessage)
-  if (maxBytes < wanted && maxBytes === 0) return resultOf(partition, leaderId, upto, EMPTY, 0, null)
+  if (maxBytes === 0 && wanted > 0) return resultOf(partition, leaderId, upto, EMPTY, 0, null)
   const done = ({ records, sizeInBytes }: ReadResult | SharedRead): Result => {
     room.settle(maxBytes, sizeInBytes)
     return resultOf(partition, leaderId, upto, records, sizeInBytes, null)

@@ -6,7 +6,7 @@ import { fetch } from '../../protocol/messages/fetch.ts'
 import type { RequestOf, ResponseDraft } from '../../protocol/schema.ts'
 import type { Deadline } from '../deadlines.ts'
 import { endpointOf } from '../endpoints.ts'
-import { CONSUMER, locate, type Result, readAll, readableEnd, type Work } from '../fetch-read.ts'
+import { CONSUMER, locate, READ_COMMITTED, type Result, readAll, readableEnd, type Work } from '../fetch-read.ts'
 import { type FetchContext, type FetchTarget, newTarget } from '../fetch-sessions.ts'
 import { WITHOUT_ACCOUNT } from '../net/budget.ts'
 import { type Consumers, type Readers, readersOf, type Waiting } from '../readers.ts'
@@ -14,8 +14,6 @@ import type { Services } from '../services.ts'
 import { handler, type Reply, type RequestContext } from './handler.ts'
 
 type Request = RequestOf<typeof fetch>
-
-const READ_COMMITTED = 1
 
 export const onFetch = handler(fetch, answer, true)
 
@@ -38,6 +36,7 @@ function answer(
     room: context.room ?? WITHOUT_ACCOUNT,
     replicaId: replicaOf(request),
     deadlineMs: services.clock.monotonicMs() + request.maxWaitMs,
+    left: 0,
     isFirstLook: true,
     crowd: null
   }

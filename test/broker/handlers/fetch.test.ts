@@ -89,6 +89,12 @@ test('limits: whole batches only, and the first gets through whatever its size',
     [2, 'NONE', []]
   ])
   t.same(await ask([at(0, 0, { partitionMaxBytes: 2 * size + 5 })]), [[0, 'NONE', [0, 1]]])
+  t.same(await ask([at(0, 3), at(1, 1, { partitionMaxBytes: -5 }), at(2, 0, { partitionMaxBytes: -1 })]), [
+    [0, 'NONE', []],
+    [1, 'NONE', [1]],
+    [2, 'NONE', []]
+  ])
+  t.same(await ask([at(0, 0)], { maxBytes: -1 }), [[0, 'NONE', [0]]])
 })
 
 test('offsets and epochs that do not fit', async t => {
