@@ -1,9 +1,9 @@
 // Where the nodes of a local cluster live: their ports, their directories, and one properties file each, which
 // `moldau start` and Kafka itself would take as well. A directory remembers of how many nodes its cluster is.
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { isFailure, MoldauError } from '../../protocol/failure.ts'
+import { isFree } from '../free-ports.ts'
 
 export interface NodeLayout {
   readonly nodeId: number
@@ -152,12 +152,4 @@ export async function firstTaken(port: number, brokers: number): Promise<number 
     for (const each of [port + index, port + CONTROLLER_STEP + index]) if (!(await isFree(each))) return each
   }
   return null
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, HOST, () => server.close(() => resolve(true)))
-  })
 }

@@ -1,10 +1,10 @@
 // Several real brokers inside this JavaScript process, for tests of what a program does when brokers die, stand still or lose
 // each other. They speak over real sockets on free ports of this machine, and keep real files; stop() leaves nothing.
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger, type LogLevel } from '../../broker/log.ts'
+import { freePorts } from '../free-ports.ts'
 import { Links } from './links.ts'
 import { InProcessNode } from './node.ts'
 
@@ -132,22 +132,4 @@ function settingsOf({ nodeId, brokers, ports, dataDirectory, more }: NodeFacts):
     ...more
   }
   return Object.entries(settings).map(([key, value]) => `${key}=${value}`)
-}
-
-/** Ports that nobody listens on now: all at the same time, so that none is given twice. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<Server>((resolve, reject) => {
-          const server = createServer()
-          server.once('error', reject)
-          server.listen(0, HOST, () => resolve(server))
-        })
-    )
-  )
-  const ports = servers.map(each => (each.address() as { port: number }).port)
-  await Promise.all(servers.map(each => new Promise(resolve => each.close(resolve))))
-  return ports
 }

@@ -3,7 +3,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { Lives } from './workload.ts'
@@ -43,22 +42,6 @@ export function freshDirectory(parent: string): string {
   const made = mkdtempSync(join(parent, 'moldau-bench-'))
   atWorst(() => rmSync(made, { recursive: true, force: true, maxRetries: 3 }))
   return made
-}
-
-/** Below the ports that the system gives out by itself: a broker that is away for a while must find its own again. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000)
-    const server = createServer().listen(port, '127.0.0.1')
-    const isFree = await Promise.race([
-      once(server, 'listening').then(() => true),
-      once(server, 'error').then(() => false)
-    ]).catch(() => false)
-    if (!isFree) continue
-    server.close()
-    await once(server, 'close')
-    return port
-  }
 }
 
 export async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {

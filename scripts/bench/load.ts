@@ -1,10 +1,11 @@
 // The load process: one row on one broker, told what to do over the channel to the process that started it. It alone talks to
 // the broker, and reads what the broker has cost at both ends of what it measures.
 
+import { freePort } from '../../clients/free-ports.ts'
 import { prepareCompression } from '../../protocol/records/compression.ts'
 import { accountsOf, forgetPeaks } from './accounts.ts'
 import { Histogram } from './histogram.ts'
-import { freePort, freshDirectory, type Launch, livesOf } from './launch.ts'
+import { freshDirectory, type Launch, livesOf } from './launch.ts'
 import { ALIASES, ROWS } from './rows.ts'
 import { lookAtTurns, turnMs } from './turns.ts'
 import { CannotRun, type Measured, type Row, type Scene, type Stage } from './workload.ts'

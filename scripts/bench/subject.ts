@@ -4,17 +4,8 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import {
-  atWorst,
-  ended,
-  freePort,
-  freshDirectory,
-  KafkaHome,
-  type Launch,
-  readyOn,
-  said,
-  spawnMoldau
-} from './launch.ts'
+import { freePort } from '../../clients/free-ports.ts'
+import { atWorst, ended, freshDirectory, KafkaHome, type Launch, readyOn, said, spawnMoldau } from './launch.ts'
 import type { Durability, Row, Scene } from './workload.ts'
 
 export type Place = Pick<Scene, 'bootstrap' | 'pids' | 'configs' | 'isFloor' | 'metricsUrl'>

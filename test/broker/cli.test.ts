@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { settingsAsMarkdown } from '../../broker/config/listing.ts'
 import { VERSION } from '../../broker/version.ts'
+import { freePorts } from '../../clients/free-ports.ts'
 import { UNHOOKED } from '../process/broker-process.ts'
 
 const COMMAND = fileURLToPath(new URL('../../broker/moldau.cjs', import.meta.url))
@@ -250,10 +251,7 @@ test('format prepares a directory as Kafka does, and refuses what is somebody el
 
 test('one of several that waits for the others can be stopped', async t => {
   const directory = t.testdir()
-  const servers = [createServer().listen(0, '127.0.0.1'), createServer().listen(0, '127.0.0.1')]
-  await Promise.all(servers.map(each => new Promise(resolve => each.once('listening', resolve))))
-  const [own, other] = servers.map(each => (each.address() as { port: number }).port)
-  await Promise.all(servers.map(each => new Promise(resolve => each.close(resolve))))
+  const [own, other] = await freePorts(2)
   const settings = {
     'controller.quorum.voters': `1@127.0.0.1:${own},2@127.0.0.1:${other}`,
     listeners: `PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:${own}`,

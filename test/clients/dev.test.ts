@@ -8,6 +8,7 @@ import { type Test, test } from 'tap'
 import { loadConfig } from '../../broker/config.ts'
 import { parseCommand } from '../../clients/dev/commands.ts'
 import { layOut, nodesOf } from '../../clients/dev/layout.ts'
+import { freePorts, isFree } from '../../clients/free-ports.ts'
 import { UNHOOKED } from '../process/broker-process.ts'
 
 const COMMAND = fileURLToPath(new URL('../../broker/moldau.cjs', import.meta.url))
@@ -45,6 +46,10 @@ test('a directory stays the cluster that it is, and a taken port is told', async
   await t.rejects(layOut({ directory, brokers: 0, port: null }), { message: /from 1 to 9/ })
   await t.rejects(layOut({ directory, brokers: 3, port: 65500 }), { message: /--port 65500: must be a number/ })
   t.notOk(existsSync(`${directory}/node-1.properties`), 'nothing was made')
+  t.notOk(await isFree(port))
+  const free = await freePorts(20)
+  t.equal(new Set(free).size, 20)
+  t.ok((await Promise.all(free.map(isFree))).every(Boolean))
   await layOut({ directory, brokers: 3, port: null })
   await t.rejects(layOut({ directory, brokers: 2, port: null }), {
     code: 'ERR_WRONG_DIRECTORY',

@@ -2,7 +2,6 @@
 // Each child leads a process group, so that what it started ends with it.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants, openSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 
 export interface Outcome {
@@ -100,25 +99,4 @@ export function which(program: string): string | undefined {
     }
   }
   return undefined
-}
-
-/** So many ports that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(0, '127.0.0.1', resolve)
-      })
-      return server
-    })
-  )
-  const ports = servers.map(server => {
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('the listener has no port')
-    return address.port
-  })
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
 }

@@ -5,7 +5,8 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { CONTROLLER_STEP, firstTaken } from '../../clients/dev/layout.ts'
-import { end, freePorts, launch, run } from './process.ts'
+import { freePort, freePorts } from '../../clients/free-ports.ts'
+import { end, launch, run } from './process.ts'
 import { type Node, until } from './suite.ts'
 
 export interface RunningBroker {
@@ -172,7 +173,7 @@ async function startKafka(
 /** A port with so many free ones behind it, and as many at the controllers' distance. */
 async function freeRange(count: number): Promise<number> {
   for (;;) {
-    const [port = 0] = await freePorts(1)
+    const port = await freePort()
     if ((await firstTaken(port, count)) === null) return port
   }
 }
