@@ -3,7 +3,7 @@
 // waited for a processor: on a busy machine that is nobody's doing.
 import { readFileSync } from 'node:fs'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { connect } from '../../clients/connection.ts'
+import { type Connection, connect } from '../../clients/connection.ts'
 import { heartbeat } from '../../protocol/messages/heartbeat.ts'
 import { joinGroup } from '../../protocol/messages/join-group.ts'
 import { syncGroup } from '../../protocol/messages/sync-group.ts'
@@ -38,14 +38,20 @@ export async function watchedMember(place: Place): Promise<() => Promise<Beats>>
   }
 }
 
-/** The only member of its group; gives what sends a heartbeat. */
-async function join(port: number) {
-  const connection = await connect('127.0.0.1', port, { clientId: 'member' })
-  await coordinatorOf(connection, 'watched')
-  const protocols = [{ name: 'range', metadata: Buffer.alloc(0) }]
+/** A member of a group. */
+export interface Member {
+  readonly groupId: string
+  readonly memberId: string
+  readonly generationId: number
+}
+
+/** Finds the coordinator, joins, and takes an assignment: as the only member of its group. */
+export async function joined(connection: Connection, groupId: string, metadata = Buffer.alloc(0)): Promise<Member> {
+  await coordinatorOf(connection, groupId)
+  const protocols = [{ name: 'range', metadata }]
   const ask = (memberId: string) =>
     connection.send(joinGroup, 5, {
-      ...{ groupId: 'watched', memberId, protocolType: 'consumer', protocols },
+      ...{ groupId, memberId, protocolType: 'consumer', protocols },
       ...{ sessionTimeoutMs: SESSION_MS, rebalanceTimeoutMs: SESSION_MS }
     })
   const { memberId, generationId } = await untilAnswered(async () => {
@@ -54,9 +60,10 @@ async function join(port: number) {
     if (answer.errorCode !== 0) throw new Refused(answer.errorCode, 'join')
     return answer
   })
-  const assignments = [{ memberId, assignment: Buffer.alloc(0) }]
-  await connection.send(syncGroup, 3, { groupId: 'watched', generationId, memberId, assignments })
-  return () => connection.send(heartbeat, 3, { groupId: 'watched', generationId, memberId })
+  const assignments = [{ memberId, assignment: metadata }]
+  const { errorCode } = await connection.send(syncGroup, 3, { groupId, generationId, memberId, assignments })
+  if (errorCode !== 0) throw new Refused(errorCode, 'sync')
+  return { groupId, memberId, generationId }
 }
 
 /** How long a thread could have run and did not, so far. */
@@ -69,7 +76,8 @@ function runDelayMs(thread: string): number {
 }
 
 async function beat({ port, pid }: Place): Promise<void> {
-  const send = await join(port)
+  const connection = await connect('127.0.0.1', port, { clientId: 'member' })
+  const member = await joined(connection, 'watched')
   const beats = { count: 0, slowestMs: 0, failure: null as string | null }
   let isOver = false
   parentPort?.once('message', () => {
@@ -80,7 +88,7 @@ async function beat({ port, pid }: Place): Promise<void> {
   try {
     while (!isOver) {
       const [beganMs, delayedMs] = [performance.now(), delayMs()]
-      const { errorCode } = await send()
+      const { errorCode } = await connection.send(heartbeat, 3, member)
       const tookMs = performance.now() - beganMs - (delayMs() - delayedMs)
       beats.count++
       beats.slowestMs = Math.max(beats.slowestMs, tookMs)

@@ -5,13 +5,18 @@ import net from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Test, test } from 'tap'
+import type { Connection } from '../../clients/connection.ts'
 import { encodeRequest } from '../../protocol/frame.ts'
+import { deleteGroups } from '../../protocol/messages/delete-groups.ts'
 import { fetch as fetchApi } from '../../protocol/messages/fetch.ts'
+import { heartbeat } from '../../protocol/messages/heartbeat.ts'
+import { leaveGroup } from '../../protocol/messages/leave-group.ts'
+import { offsetCommit } from '../../protocol/messages/offset-commit.ts'
 import { produce } from '../../protocol/messages/produce.ts'
 import { buildBatch } from '../../protocol/records/builder.ts'
-import { BrokerProcess } from './broker-process.ts'
+import { BrokerProcess, type ProcessOptions } from './broker-process.ts'
 import { createTopic, send } from './load.ts'
-import { watchedMember } from './member.ts'
+import { joined, type Member, watchedMember } from './member.ts'
 
 const SLOW_DISK = fileURLToPath(new URL('./slow-disk.js', import.meta.url))
 const MIB = 2 ** 20
@@ -21,11 +26,9 @@ const HEARTBEAT_MS = 1000
 const isLinux = process.platform === 'linux'
 
 /** A broker on whose memory somebody keeps an eye, and with a member of a group. */
-async function watchedBroker(t: Test, env: Record<string, string> = {}, nodeOptions: readonly string[] = []) {
-  const broker = await BrokerProcess.start({
-    ...{ directory: join(t.testdir(), 'data'), env, nodeOptions },
-    set: { 'moldau.http.listener': '127.0.0.1:0' }
-  })
+async function watchedBroker(t: Test, o: Pick<ProcessOptions, 'env' | 'nodeOptions' | 'set'> = {}) {
+  const set = { 'moldau.http.listener': '127.0.0.1:0', ...o.set }
+  const broker = await BrokerProcess.start({ ...o, set, directory: join(t.testdir(), 'data') })
   t.teardown(() => broker.child.kill('SIGKILL'))
   const connection = await broker.connect()
   const url = await httpOf(broker)
@@ -91,8 +94,9 @@ function opened(port: number): Promise<net.Socket> {
 const openedMany = (port: number, count: number): Promise<net.Socket[]> =>
   Promise.all(Array.from({ length: count }, () => opened(port)))
 
-/** Resolves when so many whole frames have come, with the bytes of all of them; then nothing more is read. */
-function framesOf(socket: net.Socket, count: number): Promise<number> {
+/** Resolves when so many whole frames have come, with the bytes of all of them; then nothing more is read. After each
+ *  piece the socket rests for as long as `restMs` says. */
+function framesOf(socket: net.Socket, count: number, restMs: () => number = () => 0): Promise<number> {
   let [frames, total, missing] = [0, 0, 0]
   let head = Buffer.alloc(0)
   return new Promise((resolve, reject) => {
@@ -113,7 +117,14 @@ function framesOf(socket: net.Socket, count: number): Promise<number> {
         }
         at += taken
       }
-      if (frames < count) return
+      if (frames < count) {
+        const rest = restMs()
+        if (rest > 0) {
+          socket.pause()
+          setTimeout(() => socket.resume(), rest)
+        }
+        return
+      }
       socket.pause().off('data', onData).off('close', onClose)
       resolve(total)
     }
@@ -124,6 +135,19 @@ function framesOf(socket: net.Socket, count: number): Promise<number> {
 const large = (bytes: number): Buffer =>
   buildBatch({ records: [{ timestamp: 1, key: null, value: Buffer.alloc(bytes) }] })
 
+/** A request for all partitions from their beginning on. */
+function fetchOf(topic: string, partitions: number, maxBytes: number): Buffer {
+  const wanted = Array.from({ length: partitions }, (_, partition) => ({
+    ...{ partition, fetchOffset: 0, partitionMaxBytes: maxBytes }
+  }))
+  return Buffer.concat(
+    encodeRequest(fetchApi, 12, 1, 'greedy', {
+      ...{ maxWaitMs: 500, minBytes: 1, maxBytes },
+      topics: [{ topic, partitions: wanted }]
+    })
+  )
+}
+
 test('1,000 connections ask for 50 MB each and do not read', { skip: !isLinux }, async t => {
   const { broker, connection, end } = await watchedBroker(t)
   const partitions = 8
@@ -133,19 +157,7 @@ test('1,000 connections ask for 50 MB each and do not read', { skip: !isLinux },
     const sends = Array.from({ length: 80 }, () => send(connection, { topic: 'big', partition: index, records }))
     await Promise.all(sends)
   }
-  const frame = Buffer.concat(
-    encodeRequest(fetchApi, 12, 1, 'greedy', {
-      ...{ maxWaitMs: 500, minBytes: 1, maxBytes: 50 * MIB },
-      topics: [
-        {
-          topic: 'big',
-          partitions: Array.from({ length: partitions }, (_, partition) => ({
-            ...{ partition, fetchOffset: 0, partitionMaxBytes: 50 * MIB }
-          }))
-        }
-      ]
-    })
-  )
+  const frame = fetchOf('big', partitions, 50 * MIB)
   const sockets = await openedMany(broker.port, 1000)
   for (const socket of sockets) socket.write(Buffer.concat([frame, frame]))
   // Who reads is served beside them, and more than once.
@@ -218,7 +230,7 @@ class Half {
 test('producers are faster than the disk', { skip: !isLinux }, async t => {
   const diskBytesPerSecond = 80e6
   const env = { MOLDAU_DISK_BYTES_PER_SECOND: String(diskBytesPerSecond) }
-  const { broker, connection, end } = await watchedBroker(t, env, ['--import', SLOW_DISK])
+  const { broker, connection, end } = await watchedBroker(t, { env, nodeOptions: ['--import', SLOW_DISK] })
   await createTopic(connection, 'fast', 20)
   const records = large(100 * 1024)
   const producers = await Promise.all(Array.from({ length: 20 }, () => broker.connect()))
@@ -226,5 +238,93 @@ test('producers are faster than the disk', { skip: !isLinux }, async t => {
     Array.from({ length: 260 }, () => send(producer, { topic: 'fast', partition, records }))
   )
   t.equal(new Set((await Promise.all(results)).slice(0, 260)).size, 260, 'each got an offset of its own')
+  await end()
+})
+
+test('200 connections produce records of 100 KiB at once, while readers take theirs slowly', {
+  skip: !isLinux
+}, async t => {
+  const { broker, connection, end } = await watchedBroker(t)
+  const partitions = 8
+  const [producers, each] = [200, 6]
+  await createTopic(connection, 'wide', partitions)
+  const records = large(100 * 1024)
+  // What is read is on the disk alone by then.
+  for (let index = 0; index < partitions; index++) {
+    await Promise.all(Array.from({ length: 100 }, () => send(connection, { topic: 'wide', partition: index, records })))
+  }
+  const senders = await Promise.all(Array.from({ length: producers }, () => broker.connect()))
+  const readers = await openedMany(broker.port, 60)
+  let restMs = 20
+  const frame = fetchOf('wide', partitions, 50 * MIB)
+  const answers = readers.map(socket => framesOf(socket, 3, () => restMs))
+  for (const socket of readers) socket.write(Buffer.concat([frame, frame, frame]))
+  const offsets = await Promise.all(
+    senders.map((sender, index) =>
+      Promise.all(
+        Array.from({ length: each }, () => send(sender, { topic: 'wide', partition: index % partitions, records }))
+      )
+    )
+  )
+  for (let index = 0; index < partitions; index++) {
+    const given = offsets.filter((_, sender) => sender % partitions === index).flat()
+    t.equal(new Set(given).size, given.length, 'each got an offset of its own')
+  }
+  restMs = 0
+  for (const bytes of await Promise.all(answers)) t.ok(bytes > 3 * records.length)
+  for (const socket of readers) socket.destroy()
+  await end()
+})
+
+const METADATA = Buffer.alloc(2048, 'm')
+
+/** The life of a member between its join and its end. */
+async function live(connection: Connection, member: Member): Promise<void> {
+  const { groupId, memberId, generationId } = member
+  for (let committedOffset = 1; committedOffset <= 3; committedOffset++) {
+    const partitions = Array.from({ length: 10 }, (_, partitionIndex) => ({
+      ...{ partitionIndex, committedOffset, committedMetadata: 'x'.repeat(500) }
+    }))
+    const commit = {
+      groupId,
+      memberId,
+      generationIdOrMemberEpoch: generationId,
+      topics: [{ name: 'read', partitions }]
+    }
+    const [beat, { topics }] = await Promise.all([
+      connection.send(heartbeat, 3, member),
+      connection.send(offsetCommit, 7, commit)
+    ])
+    const codes = [beat.errorCode, ...(topics[0]?.partitions.map(each => each.errorCode) ?? [-1])]
+    if (codes.some(code => code !== 0)) throw new Error(`${groupId}: ${codes}`)
+  }
+}
+
+test('1,000 groups, each with a member', { skip: !isLinux }, async t => {
+  // Most of the joins wait at the same time.
+  const { broker, connection, end, figure } = await watchedBroker(t, {
+    set: { 'group.initial.rebalance.delay.ms': 1000 }
+  })
+  await createTopic(connection, 'read', 10)
+  const connections = await Promise.all(Array.from({ length: 50 }, () => broker.connect()))
+  const groups = Array.from({ length: 1000 }, (_, index) => ({
+    groupId: `group-${index}`,
+    connection: connections[index % connections.length] as Connection
+  }))
+  const joins = groups.map(each => joined(each.connection, each.groupId, METADATA))
+  await eventually(async () => (await figure('moldau_memory_bytes{of="small-requests"}')) > 100 * METADATA.length)
+  const members = await Promise.all(joins)
+  await Promise.all(groups.map((each, index) => live(each.connection, members[index] as Member)))
+  await Promise.all(
+    groups.map(async (each, index) => {
+      const { groupId, memberId } = members[index] as Member
+      const { errorCode } = await each.connection.send(leaveGroup, 3, { groupId, members: [{ memberId }] })
+      if (errorCode !== 0) throw new Error(`${groupId} could not be left: ${errorCode}`)
+    })
+  )
+  const groupsNames = groups.map(each => each.groupId)
+  const { results } = await connection.send(deleteGroups, 2, { groupsNames })
+  t.equal(results.length, 1000)
+  t.ok(results.every(each => each.errorCode === 0))
   await end()
 })
