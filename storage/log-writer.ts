@@ -122,8 +122,7 @@ export class LogWriter {
       last.buffers.push(buffer)
       last.sizeInBytes += buffer.length
     } else this.#runs.push({ segment, position, buffers: [buffer], sizeInBytes: buffer.length })
-    const slab = memoryPool.slabOf(buffer)
-    if (slab !== null) this.#queued.add(slab)
+    memoryPool.hold(buffer, this.#queued)
     this.#queuedEnd = end
     if (this.#isTurnScheduled) return
     this.#isTurnScheduled = true
