@@ -39,6 +39,8 @@ class Entry implements Deadline {
 
 /** Lengths that nobody waits for any more are looked for when there are so many: they mostly come again at once. */
 const LENGTHS_KEPT = 64
+/** More come due at the same time where a thousand consumers wait equally long: those beyond are for the next turns. */
+const EXPIRED_MAX = 128
 
 export class Deadlines {
   readonly #clock: Clock
@@ -49,7 +51,7 @@ export class Deadlines {
   #timer: Timer | null = null
   #timerDue = Number.POSITIVE_INFINITY
 
-  /** A deadline expires up to `granularityMs` and one millisecond late, never early. */
+  /** A deadline expires up to `granularityMs` and one millisecond late (in a crowd by some turns more), never early. */
   constructor(clock: Clock, granularityMs = 5) {
     this.#clock = clock
     this.#granularityMs = granularityMs
@@ -88,10 +90,12 @@ export class Deadlines {
   #expire(): void {
     this.#timerDue = Number.POSITIVE_INFINITY
     const now = Math.floor(this.#clock.monotonicMs() / this.#granularityMs)
+    let left = EXPIRED_MAX
     for (const head of this.#lengths.values()) {
-      for (let first = head.after; first.due <= now; first = head.after) {
+      for (let first = head.after; first.due <= now && left > 0; first = head.after) {
         first.leave()
         first.expire()
+        left--
       }
     }
     let earliest = Number.POSITIVE_INFINITY

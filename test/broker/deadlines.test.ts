@@ -57,3 +57,29 @@ test('a thousand deadlines of many lengths', async t => {
     t.equal(clock.timerCount, 0, 'and no timer where nobody waits')
   }
 })
+
+test('of a crowd that is due at once some expire in each turn, and all in the end', async t => {
+  const clock = new SimulatedClock()
+  const deadlines = new Deadlines(clock, GRANULARITY_MS)
+  let isTurn = false
+  const perTurn: number[] = []
+  const expire = (): void => {
+    if (!isTurn) {
+      isTurn = true
+      perTurn.push(0)
+      // Nothing else waits: what is due next is a turn of its own.
+      queueMicrotask(() => {
+        isTurn = false
+      })
+    }
+    perTurn.push((perTurn.pop() as number) + 1)
+  }
+  for (let i = 0; i < 1000; i++) deadlines.add(i % 2 === 0 ? 100 : 100.5, expire)
+  await clock.advance(120)
+  t.equal(
+    perTurn.reduce((sum, each) => sum + each, 0),
+    1000
+  )
+  t.ok(perTurn.length > 3 && Math.max(...perTurn) <= 200, `in turns of ${perTurn}`)
+  t.equal(clock.timerCount, 0)
+})
