@@ -8,20 +8,17 @@ import type { Deadline } from '../deadlines.ts'
 import { endpointOf } from '../endpoints.ts'
 import { CONSUMER, locate, READ_COMMITTED, type Result, readAll, readableEnd, type Work } from '../fetch-read.ts'
 import { type FetchContext, type FetchTarget, newTarget } from '../fetch-sessions.ts'
+import { Later } from '../later.ts'
 import { WITHOUT_ACCOUNT } from '../net/budget.ts'
 import { type Consumers, type Readers, readersOf, type Waiting } from '../readers.ts'
 import type { Services } from '../services.ts'
-import { handler, type Reply, type RequestContext } from './handler.ts'
+import { type Answer, handler, type Reply, type RequestContext } from './handler.ts'
 
 type Request = RequestOf<typeof fetch>
 
 export const onFetch = handler(fetch, answer, true)
 
-function answer(
-  request: Request,
-  context: RequestContext,
-  services: Services
-): Reply<typeof fetch> | Promise<Reply<typeof fetch>> {
+function answer(request: Request, context: RequestContext, services: Services): Answer<typeof fetch> {
   // Controllers read the metadata log from each other, and nothing else; brokers are not asked for it.
   if (context.listener === 'controller') return services.controller.metadataLog.serveFetch(request, context.signal)
   const session = openSession(request, context, services)
@@ -42,9 +39,9 @@ function answer(
   }
   const results = readAll(work)
   const { crowd } = work
-  if (crowd !== null) return new Promise((resolve, reject) => new LongPoll(work, resolve, reject).rest(crowd))
+  if (crowd !== null) return new LongPoll(work).rest(crowd)
   if (!(results instanceof Promise) && isDone(work, results)) return respond(work, results)
-  return new Promise((resolve, reject) => new LongPoll(work, resolve, reject).go(results))
+  return new LongPoll(work).go(results)
 }
 
 function openSession(
@@ -75,42 +72,55 @@ function replicaOf(request: Request): number {
 }
 
 /** A fetch that is looked at until it has enough, its time is up, or nobody waits for it any more. */
-class LongPoll implements Waiting {
+class LongPoll extends Later<Reply<typeof fetch>> implements Waiting {
   readonly #work: Work
-  readonly #resolve: (reply: Reply<typeof fetch>) => void
-  readonly #reject: (error: unknown) => void
   /** Whom it waits among; null while it does not wait. */
   #among: Readers[] | null = null
   #deadline: Deadline | null = null
 
-  constructor(work: Work, resolve: (reply: Reply<typeof fetch>) => void, reject: (error: unknown) => void) {
+  constructor(work: Work) {
+    super()
     this.#work = work
-    this.#resolve = resolve
-    this.#reject = reject
   }
 
-  go(results: Result[] | Promise<Result[]>): void {
-    if (results instanceof Promise) results.then(read => this.#looked(read)).catch(this.#reject)
-    else this.#looked(results)
+  go(results: Result[] | Promise<Result[]>): this {
+    if (results instanceof Promise) {
+      results.then(
+        read => this.#looked(read),
+        error => this.fail(error)
+      )
+    } else this.#looked(results)
+    return this
   }
 
-  rest(crowd: Consumers): void {
+  rest(crowd: Consumers): this {
     this.#park([readersOf(this.#work.context.signal)])
     crowd.addResting(this)
     this.#among?.push(crowd)
+    return this
   }
 
   look(): void {
+    let results: Result[] | Promise<Result[]>
     try {
-      this.go(readAll(this.#work))
+      results = readAll(this.#work)
     } catch (error) {
-      this.#reject(error)
+      this.fail(error)
+      return
     }
+    this.go(results)
   }
 
   #looked(results: Result[]): void {
-    if (isDone(this.#work, results)) this.#resolve(respond(this.#work, results))
-    else this.#wait(results)
+    let reply: Reply<typeof fetch> | null = null
+    try {
+      if (isDone(this.#work, results)) reply = respond(this.#work, results)
+      else this.#wait(results)
+    } catch (error) {
+      this.fail(error)
+      return
+    }
+    if (reply !== null) this.settle(reply)
   }
 
   /** Until a partition has moved since `results` were read, the time is up, or the peer is gone. */
