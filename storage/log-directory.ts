@@ -151,9 +151,14 @@ async function lock(o: LogDirectoryOptions, directory: string): Promise<KeyStore
       throw new MoldauError('ERR_STORAGE', `log directory ${directory}: it is a file`)
     const state = path.join(directory, STATE_DIRECTORY)
     await o.files.mkdir(state)
-    if (stat === null) await o.files.syncDirectory(path.dirname(directory))
-    await o.files.syncDirectory(directory)
-    return await o.openKeyStore(state, path.join(directory, LOCK_FILE))
+    // What lies in there is a cache: it may be opened before its directory is durable.
+    const named = stat === null ? o.files.syncDirectory(path.dirname(directory)) : null
+    const synced = Promise.all([named, o.files.syncDirectory(directory)])
+    const [store, durable] = await Promise.allSettled([o.openKeyStore(state, path.join(directory, LOCK_FILE)), synced])
+    if (store.status === 'rejected') throw store.reason
+    if (durable.status === 'fulfilled') return store.value
+    await store.value.close()
+    throw durable.reason
   } catch (error) {
     throw explained(error, directory)
   }

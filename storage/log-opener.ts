@@ -58,15 +58,16 @@ export class LogOpener {
   }
 
   /** The directory and the topic's id in it, durable when it resolves. A first file is made before the id is written: the
-   *  sync of the directory that follows covers both names. */
+   *  sync of the directory that follows covers both names. The log directory is synced meanwhile: which of the two a crash
+   *  leaves is all the same, as neither counts without the other. */
   async make(name: string, topicId: Uuid | null, first?: string): Promise<void> {
     const { storage, checkpoints } = this.#o
     const { files } = storage
     const directory = path.join(this.#o.directory, name)
     await files.mkdir(directory)
     if (first !== undefined) files.close(files.open(path.join(directory, first), 'create'))
-    if (topicId !== null) await writeTopicId(files, directory, topicId)
-    await checkpoints.syncDirectory()
+    const named = topicId === null ? null : writeTopicId(files, directory, topicId)
+    await Promise.all([named, checkpoints.syncDirectory()])
   }
 
   #options(topicPartition: TopicPartition, topicId: Uuid | null, config: LogConfig, isNew: boolean): LogOptions {

@@ -11,6 +11,7 @@ import type { Files } from './files.ts'
 import type { OpenFiles } from './open-files.ts'
 import type { Segment } from './segment.ts'
 import type { StorageClock } from './storage-clock.ts'
+import { SyncRound } from './sync-round.ts'
 
 /** group-commit: synced before it counts. page-cache: written before it counts (Kafka's default). */
 export type FlushPolicy = 'group-commit' | 'page-cache'
@@ -65,7 +66,9 @@ export class LogWriter {
   /** Segments with bytes that no finished or running sync covers. */
   #dirty = new Set<Segment>()
   #isDirectoryDirty = false
-  #isSyncing = false
+  readonly #syncs: SyncRound
+  /** What the round that is running covers. */
+  #syncingEnd: Offset = 0
   /** Syncs begun so far. */
   #round = 0
   #roundDone = 0
@@ -81,6 +84,11 @@ export class LogWriter {
   constructor(o: WriterOptions, end: Offset, make: (() => Promise<void>) | null = null) {
     this.#o = o
     this.#make = make
+    this.#syncs = new SyncRound({
+      ...{ files: o.files, openFiles: o.openFiles, isUrgent: o.isUrgent },
+      onFailed: error => this.fail(error, 'sync'),
+      onOver: () => this.#synced(this.#syncingEnd)
+    })
     this.#queuedEnd =
       this.#writtenEnd =
       this.#durableEnd =
@@ -220,7 +228,7 @@ export class LogWriter {
     if (this.#failure) return Promise.reject(offline(this.#failure))
     const isWaiting = this.#make !== null && this.#runs.length > 0
     const isDirty = this.#dirty.size > 0 || this.#isDirectoryDirty || isWaiting
-    if (!isDirty && !this.#isSyncing) return Promise.resolve(this.#durableEnd)
+    if (!isDirty && !this.#syncs.isRunning) return Promise.resolve(this.#durableEnd)
     return new Promise((resolve, reject) => {
       // The sync that is running does not cover what became dirty after it began.
       this.#waiters.push({ round: isDirty ? this.#round + 1 : this.#round, resolve, reject })
@@ -231,40 +239,17 @@ export class LogWriter {
 
   /** Starts a sync of everything written, unless one is running: then the next follows it. */
   #sync(): void {
-    if (this.#isSyncing || this.#failure || this.#make !== null) return
+    if (this.#syncs.isRunning || this.#failure || this.#make !== null) return
     if (this.#wantedEnd <= this.#durableEnd && this.#waiters.length === 0) return
-    this.#isSyncing = true
     this.#round++
-    const end = this.#writtenEnd
-    const syncs: Promise<void>[] = []
-    for (const segment of this.#dirty) syncs.push(this.#syncFile(segment))
+    this.#syncingEnd = this.#writtenEnd
+    const directory = this.#isDirectoryDirty ? this.#o.directory() : null
+    this.#isDirectoryDirty = false
+    this.#syncs.start(this.#dirty, directory)
     this.#dirty.clear()
-    if (this.#isDirectoryDirty) {
-      this.#isDirectoryDirty = false
-      syncs.push(this.#o.files.syncDirectory(this.#o.directory()))
-    }
-    const all = syncs.length === 1 ? (syncs[0] as Promise<void>) : Promise.all(syncs)
-    all.then(
-      () => this.#synced(end),
-      error => {
-        this.#isSyncing = false
-        this.fail(error, 'sync')
-      }
-    )
-  }
-
-  async #syncFile(segment: Segment): Promise<void> {
-    const { files, openFiles, isUrgent } = this.#o
-    const fd = openFiles.pin(segment.file)
-    try {
-      await files.fdatasync(fd, isUrgent)
-    } finally {
-      openFiles.unpin(segment.file)
-    }
   }
 
   #synced(end: Offset): void {
-    this.#isSyncing = false
     if (this.#failure) {
       this.#settle()
       return
@@ -304,7 +289,7 @@ export class LogWriter {
         else this.#waiters.push(waiter)
       }
     }
-    if (this.#isSyncing) return
+    if (this.#syncs.isRunning) return
     for (const resume of this.#onIdle.splice(0)) resume()
   }
 
@@ -338,7 +323,7 @@ export class LogWriter {
 
   /** Resolves when no sync is running. */
   idle(): Promise<void> {
-    if (!this.#isSyncing) return Promise.resolve()
+    if (!this.#syncs.isRunning) return Promise.resolve()
     return new Promise(resolve => {
       this.#onIdle.push(resolve)
     })
@@ -346,7 +331,7 @@ export class LogWriter {
 
   /** The log was cut to `end`, and that is durable. */
   restartAt(end: Offset): void {
-    assert(!this.#isSyncing && this.#runs.length === 0)
+    assert(!this.#syncs.isRunning && this.#runs.length === 0)
     this.#dirty.clear()
     this.#queuedEnd =
       this.#writtenEnd =
