@@ -16,6 +16,9 @@ import type { Suspects } from './suspects.ts'
 
 /** Directories that are made at the same time. */
 const MADE_AT_ONCE = 16
+/** Logs that are synced at the same time because recovery walked them, two syncs each: who appends meanwhile, and the
+ *  metadata log, must find a thread. */
+const SYNCED_AT_ONCE = 6
 
 export interface LogOpenerOptions {
   readonly directory: string
@@ -36,9 +39,11 @@ export class LogOpener {
   readonly #o: LogOpenerOptions
   /** Of their own: a log that is closed holds one of the catalog's, and may have to be made first. */
   readonly #slots: Slots
+  readonly #syncs: Slots
 
   constructor(o: LogOpenerOptions) {
     this.#o = o
+    this.#syncs = new Slots(SYNCED_AT_ONCE, o.storage.clock)
     this.#slots = new Slots(MADE_AT_ONCE, o.storage.clock)
   }
 
@@ -47,6 +52,7 @@ export class LogOpener {
     const log = await Log.open(this.#options(topicPartition, topicId, config, isNew))
     const { directory, logEndOffset, truncatedBytes } = log
     if (truncatedBytes > 0) this.#o.onTornTail({ directory, logEndOffset, truncatedBytes })
+    if (log.writer.isRecoveredUnsynced) void this.#syncs.run(() => log.writer.syncRecovered())
     return log
   }
 
@@ -71,12 +77,20 @@ export class LogOpener {
   }
 
   #options(topicPartition: TopicPartition, topicId: Uuid | null, config: LogConfig, isNew: boolean): LogOptions {
-    const { storage, checkpoints, suspects, wasStopped, ...o } = this.#o
+    const o = this.#o
+    const { storage, checkpoints, suspects, wasStopped } = o
     const name = partitionName(topicPartition)
     // Metadata is committed when it is synced, whatever the policy for records is.
     const isMetadata = topicPartition.topic === METADATA_TOPIC
+    const { files, openFiles, tailCache, clock, random, diskSpace } = storage
+    // One by one: ten thousand of them are made at a start, and copies of objects into objects cost five times as much.
     return {
-      ...storage,
+      files,
+      openFiles,
+      tailCache,
+      clock,
+      random,
+      diskSpace,
       policy: isMetadata ? 'group-commit' : storage.policy,
       ...checkpoints.recordedOf(name, topicId),
       directory: path.join(o.directory, name),
@@ -87,6 +101,7 @@ export class LogOpener {
       cleanShutdown: wasStopped && !isNew,
       isSuspect: suspects.has(name),
       isUrgent: isMetadata,
+      syncsLater: !isMetadata,
       onFailure: failure => o.onFailure(topicPartition, failure),
       onReadFailure: error => o.onReadFailure(name, error),
       onRecoveryPoint: () => o.onRecoveryPoint(),

@@ -49,6 +49,9 @@ export interface LogOptions extends SharedStorage {
   /** A sync of this log failed in its last life: what the page cache shows may not be on the disk, so what lies behind
    *  the recovery point is copied to new files. */
   readonly isSuspect?: boolean
+  /** What recovery walked and left as it was is synced after the log is open, by a flush or with its first batch: until
+   *  then nothing of it counts as synced. Otherwise the log is open when that is done. */
+  readonly syncsLater?: boolean
   /** The metadata log: its syncs go before all others. */
   readonly isUrgent?: boolean
   /** A checkpoint is taken after so many bytes of appends (64 MiB), under group commit, whatever comes at its time. */

@@ -43,6 +43,15 @@ interface Run {
   sizeInBytes: number
 }
 
+/** What a start found in the files, and has not synced. */
+export interface RecoveredUnsynced {
+  readonly segments: readonly Segment[]
+  /** From here on nothing counts as synced before a sync has returned. */
+  readonly from: Offset
+  /** The recorded lower bound of what an earlier life had synced: it is not lowered. */
+  readonly durableEnd: Offset
+}
+
 interface Waiter {
   /** The sync that covers what the waiter asked for. */
   readonly round: number
@@ -69,6 +78,7 @@ export class LogWriter {
   readonly #syncs: SyncRound
   /** What the round that is running covers. */
   #syncingEnd: Offset = 0
+  #isRecoveredUnsynced = false
   /** Syncs begun so far. */
   #round = 0
   #roundDone = 0
@@ -81,7 +91,14 @@ export class LogWriter {
   #making: Promise<void> | null = null
   #onIdle: (() => void)[] = []
 
-  constructor(o: WriterOptions, end: Offset, make: (() => Promise<void>) | null = null) {
+  constructor(
+    o: WriterOptions,
+    end: Offset,
+    {
+      make = null,
+      recovered = null
+    }: { readonly make?: (() => Promise<void>) | null; readonly recovered?: RecoveredUnsynced | null } = {}
+  ) {
     this.#o = o
     this.#make = make
     this.#syncs = new SyncRound({
@@ -96,6 +113,21 @@ export class LogWriter {
       this.#acceptedEnd =
       this.#wantedEnd =
         end
+    if (recovered === null) return
+    this.#isRecoveredUnsynced = this.#isDirectoryDirty = true
+    for (const segment of recovered.segments) this.#dirty.add(segment)
+    this.#durableEnd = recovered.durableEnd
+    if (o.policy === 'group-commit') this.#publishedEnd = recovered.from
+  }
+
+  /** No sync has covered yet what recovery walked; the next one does. */
+  get isRecoveredUnsynced(): boolean {
+    return this.#isRecoveredUnsynced
+  }
+
+  /** What recovery walked is synced now, unless it was; a failure is told as any other. Resolves when it is over. */
+  async syncRecovered(): Promise<void> {
+    if (this.#isRecoveredUnsynced) await this.flush().catch(() => {})
   }
 
   /** What onPublished last said: the end that may count as stored, by the policy. */
@@ -255,6 +287,7 @@ export class LogWriter {
       return
     }
     this.#roundDone = this.#round
+    this.#isRecoveredUnsynced = false
     this.#durableEnd = end
     if (this.#durableEnd === this.#writtenEnd && this.#flushTimer) {
       this.#flushTimer.cancel()

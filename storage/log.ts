@@ -99,7 +99,7 @@ export class Log {
         onFailed: (error, operation) => this.#failed(error, operation)
       },
       recovered.endOffset,
-      o.make
+      { make: o.make ?? null, recovered: recovered.unsynced }
     )
     if (recovered.isDirectoryDirty) this.writer.created()
   }

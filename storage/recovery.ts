@@ -2,7 +2,7 @@
 // snapshot; of an empty log not even those. After a crash every batch behind the recovery point is walked and checked;
 // indexes, epochs and producer state are made anew from there. The first bad batch ends the log: above the recorded synced
 // end it is a torn tail and is cut off; below it the log is corrupt, is not opened, and nothing is changed. What was
-// walked is synced before it counts.
+// walked is synced before it counts: here, or by the log's writer, to whom it is handed over.
 import path from 'node:path'
 import { isFailure, MoldauError } from '../protocol/failure.ts'
 import { baseOffset, partitionLeaderEpoch, sizeInBytes } from '../protocol/records/batch.ts'
@@ -11,6 +11,7 @@ import { LeaderEpochs } from './epochs.ts'
 import { EPOCHS_FILE, fileName, parseFileName } from './file-names.ts'
 import { settleLeftovers } from './leftovers.ts'
 import type { LogOptions } from './log-options.ts'
+import type { RecoveredUnsynced } from './log-writer.ts'
 import { ProducerSnapshots } from './producer-snapshots.ts'
 import { ProducerStates } from './producers.ts'
 import { Segment } from './segment.ts'
@@ -32,6 +33,8 @@ export interface Recovered {
   readonly wasWalked: boolean
   /** The disk may not have every name of the directory yet: nothing new counts before that is synced. */
   readonly isDirectoryDirty: boolean
+  /** Walked, sound, left as it was, and not synced yet: nothing above the recovery point counts before it is. */
+  readonly unsynced: RecoveredUnsynced | null
   /** So much was walked, or changed, that the next start should not have to do it again. */
   readonly needsCheckpoint: boolean
   /** Bytes cut off as a torn tail. */
@@ -69,6 +72,7 @@ export function nothingYet(o: LogOptions): Recovered {
     recoveryPoint: 0,
     wasWalked: false,
     isDirectoryDirty: false,
+    unsynced: null,
     needsCheckpoint: false,
     truncatedBytes: 0
   }
@@ -85,6 +89,7 @@ class Recovery {
   #hasEpochs = false
   #wasWalked = false
   #isDirectoryDirty = false
+  #unsynced: RecoveredUnsynced | null = null
   #walkedBytes = 0
   /** More was done than the walk of one sound segment. */
   #isChanged = false
@@ -140,6 +145,7 @@ class Recovery {
       recoveryPoint: Math.min(this.#o.recoveryPoint, endOffset),
       wasWalked: this.#wasWalked,
       isDirectoryDirty: this.#isDirectoryDirty,
+      unsynced: this.#unsynced,
       needsCheckpoint: this.#wasWalked && (this.#isChanged || this.#walkedBytes > CHEAP_TO_WALK_BYTES),
       truncatedBytes: this.#truncatedBytes
     }
@@ -278,7 +284,19 @@ class Recovery {
     await this.#cut(count, cuts)
     await this.#snapshots.deleteAbove(from)
     for (const snapshot of atRoll) await this.#snapshots.write(snapshot.offset, snapshot.bytes, false)
+    if (this.#o.syncsLater && !this.#isChanged && end > this.#o.recoveryPoint) return this.#handOver(end)
     await this.#settle(this.#segments.slice(start))
+    return end
+  }
+
+  /** With ten thousand partitions twenty thousand syncs: nobody waits for those of another log. */
+  #handOver(end: Offset): Offset {
+    const { recoveryPoint, logStartOffset, syncedEnd = 0 } = this.#o
+    const from = Math.min(end, Math.max(recoveryPoint, logStartOffset))
+    this.#unsynced = { segments: this.#segments.slice(-1), from, durableEnd: Math.min(end, Math.max(from, syncedEnd)) }
+    this.#isDirectoryDirty = true
+    // The file stays open for its sync.
+    for (const segment of this.#segments) segment.unloadIndexes()
     return end
   }
 

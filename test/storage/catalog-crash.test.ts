@@ -111,9 +111,13 @@ class Story {
         if (value !== expected.values[offset]) throw new Error(`${where}: ${value} at ${offset}`)
       }
     }
-    // What came back may be acked at any time now; what did not is free again.
+    // What came back may be acked once it is synced, in this life; what did not is free again.
     expected.values.length = log.logEndOffset
-    expected.acked = log.logEndOffset
+    expected.acked = Math.max(expected.acked, log.syncedEndOffset)
+    const files = this.#files
+    log.onSynced(end => {
+      if (files === this.#files) expected.acked = Math.max(expected.acked, end)
+    })
   }
 
   async #work(): Promise<void> {

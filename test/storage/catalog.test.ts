@@ -72,8 +72,15 @@ test('a kill: what was synced is there; what is recorded is never ahead', async 
 
   catalog = await life.begin()
   t.equal(catalog.cleanShutdown, null)
+  const seen = life.files.log.length
   const back = await catalog.getOrCreate(orders(0), topicId(1), config)
   t.match(back, { logEndOffset: 5, wasWalked: true })
+  await until(() => back.syncedEndOffset === 5)
+  const syncs = life.files.log.slice(seen).filter(each => /sync/.test(each.operation))
+  t.same(syncs.map(each => each.path.slice(life.directory.length + 1)).sort(), [
+    'orders-0',
+    'orders-0/00000000000000000000.log'
+  ])
   t.same(life.eventNames(), ['unclean-start'], 'one line for all logs')
   await catalog.close({ brokerEpoch: 1 })
   t.ok(existsSync(join(life.directory, '.kafka_cleanshutdown')), 'every log was recovered: the stop is clean')
@@ -331,7 +338,8 @@ test('the metadata log is a log of the catalog too, and never a stray', async t 
   await append(again, 3)
   await life.kill(catalog)
   catalog = await life.begin()
-  t.match(await catalog.getOrCreate(metadata, topicId(1), config), { logEndOffset: 6, wasWalked: true })
+  const walked = { logEndOffset: 6, wasWalked: true, syncedEndOffset: 6 }
+  t.match(await catalog.getOrCreate(metadata, topicId(1), config), walked, 'the quorum counts on it at once')
   await catalog.close({ brokerEpoch: 1 })
 })
 
