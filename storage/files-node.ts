@@ -227,7 +227,9 @@ export class NodeFiles implements Files {
     try {
       await attempt('sync', directory, fsync(fd))
     } finally {
-      this.close(fd)
+      // Nothing of a directory goes with its descriptor: no work for another thread.
+      this.#paths.delete(fd)
+      fs.closeSync(fd)
     }
   }
 

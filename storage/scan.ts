@@ -1,5 +1,6 @@
 // Walking the batches of a segment file in slices: each slice holds whole batches and is read with one system call; the
-// event loop runs between slices. The structure is followed, nothing is verified: that is the caller's part.
+// event loop runs between slices, but for small ones that the caller wants at once. The structure is followed, nothing is
+// verified: that is the caller's part.
 import { BATCH_HEADER_BYTES, sizeInBytes } from '../protocol/records/batch.ts'
 import type { Files } from './files.ts'
 
@@ -17,13 +18,16 @@ export async function* slicesOf(
   fd: number,
   from: number,
   upto: number,
-  sliceBytes = SLICE_BYTES
+  sliceBytes = SLICE_BYTES,
+  atOnceBytes = 0
 ): AsyncGenerator<Slice, void, undefined> {
   let position = from
   let wanted = sliceBytes
   while (upto - position >= BATCH_HEADER_BYTES) {
-    const buffer = Buffer.allocUnsafeSlow(Math.min(wanted, upto - position))
-    const read = await files.read(fd, buffer, position)
+    const size = Math.min(wanted, upto - position)
+    const isSmall = size <= atOnceBytes
+    const buffer = isSmall ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size)
+    const read = isSmall ? files.readSync(fd, buffer, position) : await files.read(fd, buffer, position)
     const bytes = buffer.subarray(0, read)
     const whole = wholeBytes(bytes)
     if (whole > 0) {
@@ -33,9 +37,8 @@ export async function* slicesOf(
       continue
     }
     if (read < BATCH_HEADER_BYTES) return
-    const size = sizeInBytes(bytes, 0)
-    if (size < BATCH_HEADER_BYTES || size <= read || size > upto - position) return
-    wanted = size
+    wanted = sizeInBytes(bytes, 0)
+    if (wanted < BATCH_HEADER_BYTES || wanted <= read || wanted > upto - position) return
   }
 }
 

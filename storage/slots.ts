@@ -2,7 +2,7 @@
 import type { StorageClock } from './storage-clock.ts'
 
 /** Pieces of work that begin in one turn of the event loop may take so long of it. */
-const TURN_MS = 10
+const TURN_MS = 4
 
 /** So many pieces of work at a time, the rest in the order of their coming. Pieces that never wait for anything leave the
  *  event loop to others after a while all the same. */

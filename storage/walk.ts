@@ -17,6 +17,9 @@ import type { OpenFiles } from './open-files.ts'
 import { positionsIn, slicesOf } from './scan.ts'
 import type { Segment } from './segment.ts'
 
+/** So little is read at once: a trip to the thread pool costs more, and a start walks thousands of logs. */
+const SMALL_BYTES = 4096
+
 interface WalkOptions {
   readonly files: Files
   readonly openFiles: OpenFiles
@@ -36,7 +39,7 @@ export async function walkSegment(
   try {
     const position = resume(o.files, fd, segment, from)
     let expected = segment.baseOffset
-    for await (const { buffer } of slicesOf(o.files, fd, position, fileSize)) {
+    for await (const { buffer } of slicesOf(o.files, fd, position, fileSize, undefined, SMALL_BYTES)) {
       for (const at of positionsIn(buffer)) {
         if (!isSound(buffer, at, expected, segment)) return finish(segment, expected)
         const last = lastOffset(buffer, at)

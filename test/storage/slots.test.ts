@@ -6,17 +6,17 @@ import { TestClock } from './log-fixture.ts'
 /** Everything that waits for no turn of the clock. */
 const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
-test('pieces that are done at once leave the loop to others after ten milliseconds', async t => {
+test('pieces that are done at once leave the loop to others after four milliseconds', async t => {
   const clock = new TestClock()
   const slots = new Slots(16, clock)
   let done = 0
   const piece = async () => {
-    clock.ms += 3
+    clock.ms += 1.25
     done++
   }
   const all = Promise.all(Array.from({ length: 20 }, () => slots.run(piece)))
   await settled()
-  t.equal(done, 4, 'the fifth would begin after 12 ms')
+  t.equal(done, 4, 'the fifth would begin after 5 ms')
   clock.endTurn()
   await settled()
   t.equal(done, 8)
