@@ -18,6 +18,7 @@ import { OpenPartitions } from './open-partitions.ts'
 import type { Partition } from './partition.ts'
 import { ReplicaFetchers, type ReplicationOptions } from './replica-fetchers.ts'
 import { eligibleBrokers, leaderRole } from './roles.ts'
+import { inSlices } from './slices.ts'
 
 export function isInternalTopic(topic: string): boolean {
   return INTERNAL_TOPICS.has(topic)
@@ -63,9 +64,6 @@ export interface PartitionsOptions {
   readonly clock: Clock
   readonly log: Logger
 }
-
-/** So long may a turn be that looks at partitions one after the other. */
-const SLICE_MS = 4
 
 export class Partitions {
   readonly deadlines: Deadlines
@@ -160,16 +158,10 @@ export class Partitions {
 
   /** In slices, so that others are served while ten thousand are placed. */
   async #placeAll(targets: Iterable<[Topic, number]>): Promise<void> {
-    const { clock } = this.#options
     const placing: Promise<void>[] = []
-    let beganMs = clock.monotonicMs()
-    for (const [topic, index] of targets) {
-      if (clock.monotonicMs() - beganMs > SLICE_MS) {
-        await new Promise<void>(resolve => clock.endOfTurn(resolve))
-        beganMs = clock.monotonicMs()
-      }
+    await inSlices(this.#options.clock, targets, ([topic, index]) => {
       if (!this.#open.mayWait(topic, index)) placing.push(this.#place(topic, index))
-    }
+    })
     await Promise.all(placing)
   }
 
@@ -276,7 +268,7 @@ export class Partitions {
         }
       })()
     )
-    if (delta.brokers.size > 0) this.#eligibleChanged()
+    if (delta.brokers.size > 0) await this.#eligibleChanged()
     if (delta.brokers.size > 0) this.#fetchers?.brokersChanged(delta.brokers)
     await this.#enter()
   }
@@ -339,7 +331,9 @@ export class Partitions {
     }
     partition.becomeLeader(leaderRole(registered, metadata.image, config.get('replica.lag.time.max.ms')))
     const { topic, partition: index } = partition.topicPartition
-    if (!wasLeader && topic === CONSUMER_OFFSETS) void this.#offsetsListener?.electPartition(index, partition)
+    if (wasLeader || topic !== CONSUMER_OFFSETS) return
+    void partition.log.writer.syncRecovered()
+    void this.#offsetsListener?.electPartition(index, partition)
   }
 
   async #followLeader(partition: Partition, leaderId: BrokerId, leaderEpoch: LeaderEpoch): Promise<void> {
@@ -380,9 +374,9 @@ export class Partitions {
     }
   }
 
-  #eligibleChanged(): void {
-    const eligible = eligibleBrokers(this.#options.metadata.image)
-    for (const partition of this.all()) partition.brokersChanged(eligible)
+  async #eligibleChanged(): Promise<void> {
+    const { clock, metadata } = this.#options
+    await inSlices(clock, this.all(), partition => partition.brokersChanged(eligibleBrokers(metadata.image)))
   }
 
   #configureTopics({ configs }: MetadataDelta): void {
