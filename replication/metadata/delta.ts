@@ -50,3 +50,11 @@ export class MetadataDelta {
     this.#configs.set(`${resourceType} ${resourceName}`, { resourceType, resourceName })
   }
 }
+
+/** Keeps nothing but the ids of nodes: one serves all who do not ask. */
+export class UnheardDelta extends MetadataDelta {
+  override topicCreated(): void {}
+  override topicDeleted(): void {}
+  override partitionChanged(): void {}
+  override configChanged(): void {}
+}

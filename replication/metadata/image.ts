@@ -3,7 +3,7 @@
 // committed, which everyone else reads. What is not enforced yet (quotas, ACLs, tokens) is kept all the same.
 import { MoldauError } from '../../protocol/failure.ts'
 import type { BrokerId, Uuid } from '../../protocol/types.ts'
-import { type ConfigResource, MetadataDelta, ResourceType } from './delta.ts'
+import { type ConfigResource, type MetadataDelta, ResourceType, UnheardDelta } from './delta.ts'
 import { changed, type Partition, partitionOf, recordFieldsOf, withoutElr } from './partition.ts'
 import { type MetadataRecord, type RecordOfType, recordAt } from './records.ts'
 
@@ -23,6 +23,8 @@ interface ClientQuota {
 }
 
 const NO_CONFIGS: ReadonlyMap<string, string> = new Map()
+/** Where nobody wants to know what changed. */
+const unheard = new UnheardDelta()
 
 export class MetadataImage {
   readonly features = new Map<string, number>()
@@ -126,7 +128,7 @@ export class MetadataImage {
     for (const token of this.delegationTokens.values()) yield recordAt(at, 'DelegationTokenRecord', token)
   }
 
-  #applyOne(entry: MetadataRecord, delta: MetadataDelta = new MetadataDelta()): void {
+  #applyOne(entry: MetadataRecord, delta: MetadataDelta = unheard): void {
     const { record } = entry
     switch (entry.type) {
       case 'FeatureLevelRecord':
