@@ -139,8 +139,4 @@ program
     }
   )
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  endWith(error)
-}
+program.parseAsync().catch(endWith)
