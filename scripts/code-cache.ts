@@ -1,7 +1,7 @@
 // A part of the build: the program as one script (build/bin/whole.cjs), and beside it the code that Node has compiled of it
 // by the time a first record was accepted, for broker/moldau.cts to start with. It is good for this very version of Node;
 // another one rejects it and loads the modules. Whoever changes the script makes both anew.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -22,9 +22,10 @@ const EXTERNAL = [
   ...['msgpackr-extract', 'snappy']
 ]
 
-// Only the length of a script tells Node that code is not of it.
-rmSync(cache, { force: true })
+// Only the length of a script tells Node that code is not of it: none may outlive its script.
+for (const name of readdirSync(bin)) if (name.endsWith('.cache')) rmSync(join(bin, name))
 await build({
+  absWorkingDir: root,
   entryPoints: [join(root, 'broker', 'cli.js')],
   outfile: whole,
   bundle: true,
