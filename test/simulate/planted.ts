@@ -95,8 +95,8 @@ export const PLANTS: readonly Plant[] = [
     changes: [
       {
         file: 'storage/log-writer.js',
-        find: 'this.#failure ??= failure;\n        this.#runs = [];\n        this.#flushTimer?.cancel();\n        this.#settle();\n        if (isNews)',
-        replace: 'this.#runs = [];\n        this.#settle();\n        if (isNews)'
+        find: 'this.#failure ??= failure;\n        this.#drop();\n        this.#flushTimer?.cancel();\n        this.#settle();\n        if (isNews)',
+        replace: 'this.#drop();\n        this.#settle();\n        if (isNews)'
       },
       {
         file: 'storage/log.js',
@@ -108,18 +108,14 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'take a failed sync for a good one',
-    changes: one(
-      'storage/log-writer.js',
-      "error => {\n            this.#isSyncing = false;\n            this.fail(error, 'sync');\n        }",
-      'error => this.#synced(end)'
-    ),
+    changes: one('storage/sync-round.js', 'this.#o.onFailed(error);', ''),
     kinds: ['failed-sync', 'power-loss', 'power-loss-all', 'torn-write', 'kill']
   },
   {
     name: "lose a producer's sequence at failover",
     changes: one(
       'storage/log-append.js',
-      'log.epochs.assign(epoch, base);\n        log.producers.update(batch, 0);',
+      'log.producers.update(batch, 0);\n        log.epochs.assign(epoch, base);',
       'log.epochs.assign(epoch, base);'
     )
   },

@@ -2,7 +2,7 @@
 // All of them: `node build/test/simulate/plants.js`.
 import { test } from 'tap'
 import { PLANTS } from './planted.ts'
-import { BUILD, plant, search } from './plants.ts'
+import { BUILD, placeOf, plant, search } from './plants.ts'
 
 const QUICK = [
   'truncate to the high watermark',
@@ -21,6 +21,14 @@ for (const name of QUICK) {
     t.not(invariant, 'progress')
   })
 }
+
+test('each plant has its place', t => {
+  t.ok(PLANTS.length >= 20)
+  for (const { name, changes } of PLANTS) {
+    for (const change of changes) t.doesNotThrow(() => placeOf(name, change))
+  }
+  t.end()
+})
 
 test('a plant whose place is gone is told', t => {
   const gone = { name: 'x', changes: [{ file: 'replication/leader.js', find: 'no such line', replace: '' }] }

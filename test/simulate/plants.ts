@@ -38,16 +38,21 @@ export function plant({ name, changes }: Plant, into: string, build = BUILD): vo
       filter: from => !/\.(map|d\.ts)$/.test(from)
     })
   }
-  for (const { file, find, replace } of changes) {
-    const at = path.join(into, file)
-    const text = readFileSync(at, 'utf8')
-    const count = text.split(find).length - 1
-    if (count !== 1) throw new Error(`plant '${name}': found ${count} times in ${file}, not once: ${find}`)
+  for (const change of changes) {
+    const text = placeOf(name, change, into)
     writeFileSync(
-      at,
-      text.replace(find, () => replace)
+      path.join(into, change.file),
+      text.replace(change.find, () => change.replace)
     )
   }
+}
+
+/** The text of the file that is to be changed. Throws where it is not clear what to change there. */
+export function placeOf(name: string, { file, find }: Plant['changes'][number], build = BUILD): string {
+  const text = readFileSync(path.join(build, file), 'utf8')
+  const count = text.split(find).length - 1
+  if (count !== 1) throw new Error(`plant '${name}': found ${count} times in ${file}, not once: ${find}`)
+  return text
 }
 
 /** Runs seeds on a planted tree, in this process. */
