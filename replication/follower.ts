@@ -156,9 +156,8 @@ export function step(follower: Follower, input: Input): Effect[] {
 }
 
 function answered(follower: Follower, input: Input & { kind: 'answered' }, effects: Effect[]): void {
-  // Asked in an earlier reign, or before the log was cut.
   const now = askOf(follower)
-  if (now === null || now.leaderEpoch !== input.ask.leaderEpoch || now.fetchOffset !== input.ask.fetchOffset) return
+  if (now === null || !isSame(now, input.ask)) return
   if (input.errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) {
     follower.status = 'locating'
     effects.push({ kind: 'locate' })
@@ -182,6 +181,12 @@ function answered(follower: Follower, input: Input & { kind: 'answered' }, effec
   }
   follower.failures = 0
   keepUp(follower, effects)
+}
+
+/** Else it was asked in an earlier reign, or before the log was cut; since then it may have grown to the same end. */
+function isSame(now: FetchAsk, ask: FetchAsk): boolean {
+  const isSamePlace = now.fetchOffset === ask.fetchOffset && now.lastFetchedEpoch === ask.lastFetchedEpoch
+  return isSamePlace && now.leaderEpoch === ask.leaderEpoch
 }
 
 /** Up to where this log and the leader's may be the same: the smaller of both ends of that epoch. Where this log has no
