@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Script } from 'node:vm'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import { Cluster } from './bench/cluster.ts'
 import { untilAccepted } from './bench/produce.ts'
 import { batchOf, produceFrame } from './bench/request.ts'
@@ -18,9 +18,17 @@ const whole = join(bin, 'whole.cjs')
 const cache = join(bin, `whole-${process.version}-${process.arch}.cache`)
 /** With native code or files of their own, or not needed for a start. */
 const EXTERNAL = [
-  ...['@bokuweb/zstd-wasm', '@node-rs/crc32', 'classic-level', 'fastify', 'kafkajs', 'level', 'lz4-napi'],
-  ...['msgpackr-extract', 'snappy']
+  ...['@bokuweb/zstd-wasm', '@node-rs/crc32', 'fastify', 'kafkajs', 'lz4-napi', 'msgpackr-extract', 'snappy']
 ]
+/** Of LevelDB only what finds the native code by its own place stays outside: the rest are some thirty files. */
+const levelBinding: Plugin = {
+  name: 'level-binding',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/binding$/ }, ({ importer }) =>
+      importer.includes('classic-level') ? { path: 'classic-level/binding.js', external: true } : null
+    )
+  }
+}
 
 // Only the length of a script tells Node that code is not of it: none may outlive its script.
 for (const name of readdirSync(bin)) if (name.endsWith('.cache')) rmSync(join(bin, name))
@@ -34,6 +42,7 @@ await build({
   logLevel: 'warning',
   minifyWhitespace: true,
   external: EXTERNAL,
+  plugins: [levelBinding],
   // A script with compiled code has no import().
   supported: { 'dynamic-import': false },
   define: { 'import.meta.url': '__url' },
