@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.ts'
 
 /** What is taken: a turn is over after one to two of these; writing to the files, and the answers, come on top. */
-export const TAKEN_BYTES = 1024 * 1024
+export const TAKEN_BYTES = 512 * 1024
 /** What is sent of large answers: the copy into the sockets takes a millisecond or two. */
 export const SENT_BYTES = 4 * 1024 * 1024
 /** What a request costs beside its bytes. */
