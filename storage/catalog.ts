@@ -384,6 +384,7 @@ export class Catalog {
   async #lose(error: MoldauError, data: object = {}): Promise<void> {
     if (this.#lost !== null) return
     this.#lost = error
+    await this.#suspects.marked()
     this.#o.onEvent('error', 'log-directory-offline', { directory: this.directory, ...data, err: error })
     this.#o.onOffline(error)
   }

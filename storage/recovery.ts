@@ -179,6 +179,7 @@ class Recovery {
   /** A log without a single batch: one empty segment at `offset`. */
   async #begin(offset: Offset): Promise<Recovered> {
     const { files, directory, clock } = this.#o
+    this.#unsynced = null
     for (const segment of this.#segments) await deleteSegmentFiles(this.#o, segment)
     await this.#snapshots.deleteAbove(-1)
     this.#epochs = new LeaderEpochs()
@@ -381,7 +382,14 @@ class Recovery {
     for (const segment of walked) {
       if (isSuspect) await rewriteSegment(this.#o, segment)
     }
-    await Promise.all([...walked.map(segment => syncSegment(this.#o, segment)), files.syncDirectory(directory)])
+    try {
+      await Promise.all([...walked.map(segment => syncSegment(this.#o, segment)), files.syncDirectory(directory)])
+    } catch (error) {
+      // The next start must not take what it reads for what is on the disk (durability rule 5).
+      const failure = isFailure(error) ? error : new MoldauError('ERR_STORAGE', 'sync failed', { cause: error })
+      this.#o.onFailure({ error: failure, operation: 'sync', durableEndOffset: this.#o.recoveryPoint })
+      throw failure
+    }
     this.letGo()
   }
 }

@@ -278,6 +278,22 @@ test('a sync that fails while the directory is closed has its mark before the pr
   t.ok(existsSync(mark), 'there')
 })
 
+test('a sync that fails while a log is opened leaves its mark before the process may end', async t => {
+  const metadata = { topic: '__cluster_metadata', partition: 0 }
+  const life = new Life(t)
+  let catalog = await life.begin()
+  await append(await catalog.getOrCreate(metadata, topicId(1), config))
+  await life.kill(catalog)
+  catalog = await life.begin()
+  const mark = join(life.directory, `moldau-suspect-${catalog.directoryId}.json`)
+  const isMarked: boolean[] = []
+  life.offline.push = () => isMarked.push(existsSync(mark))
+  life.files.fault = (operation, path) => (operation === 'fdatasync' && path.endsWith('.log') ? 'EIO' : null)
+  await t.rejects(catalog.getOrCreate(metadata, topicId(1), config), { code: 'ERR_STORAGE' })
+  await until(() => isMarked.length > 0)
+  t.same(isMarked, [true])
+})
+
 test('damaged or missing checkpoints cost a walk, never a record', async t => {
   const life = new Life(t)
   let catalog = await life.begin()

@@ -316,6 +316,18 @@ test('pages that a failed sync may have lost are copied to new files', async t =
   t.equal((await reopen(around, after, { recoveryPoint: 41, syncedEnd: 41 })).logEndOffset, 41)
 })
 
+test('a sync that fails while a log is opened is told as any other, before the opening fails', async t => {
+  const around = await written()
+  const { files, log, clock } = around
+  files.fdatasync = () => new Promise(() => {})
+  log.appendAsLeader(batchOf(), client)
+  clock.endTurn()
+  delete (files as { fdatasync?: unknown }).fdatasync
+  files.inject({ operation: 'sync', path: '.log', code: 'EIO', times: 1 })
+  await t.rejects(reopen(around, around.files, { recoveryPoint: 40, syncedEnd: 40 }), { code: 'ERR_STORAGE' })
+  t.match(around.failures, [{ operation: 'sync', durableEndOffset: 40 }])
+})
+
 test('a log whose start lies behind its end begins anew there', async t => {
   const around = await written()
   const log = await reopen(around, around.files, { logStartOffset: 100, syncedEnd: 0 })

@@ -69,3 +69,12 @@ test('what is left to be synced later: by its first batch, for any policy, and n
   t.equal(suspect.found.syncedEndOffset, 41, 'copied, so synced before it is open')
   t.equal(await suspect.endAfterPowerLoss(), 41)
 })
+
+test('what is left to be synced later goes with the log that begins anew behind it', async t => {
+  const { found, failures } = await recoveredLater({ logStartOffset: 45, syncedEnd: 0 })
+  t.match(found, { logStartOffset: 45, logEndOffset: 45, syncedEndOffset: 45, durableEndOffset: 45 })
+  await found.writer.syncRecovered()
+  await found.flush()
+  t.notOk(found.isOffline)
+  t.same(failures, [])
+})
