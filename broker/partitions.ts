@@ -160,7 +160,11 @@ export class Partitions {
   async #placeAll(targets: Iterable<[Topic, number]>): Promise<void> {
     const placing: Promise<void>[] = []
     await inSlices(this.#options.clock, targets, ([topic, index]) => {
-      if (!this.#open.mayWait(topic, index)) placing.push(this.#place(topic, index))
+      if (this.#open.mayWait(topic, index)) return
+      const placed = this.#place(topic, index)
+      // It is waited for when the last slice is over; what fails before that is told then.
+      placed.catch(() => {})
+      placing.push(placed)
     })
     await Promise.all(placing)
   }
