@@ -20,13 +20,19 @@ const cache = join(bin, `whole-${process.version}-${process.arch}.cache`)
 const EXTERNAL = [
   ...['@bokuweb/zstd-wasm', '@node-rs/crc32', 'fastify', 'kafkajs', 'lz4-napi', 'msgpackr-extract', 'snappy']
 ]
+const LIMIT_MS = 60_000
 /** Of LevelDB only what finds the native code by its own place stays outside: the rest are some thirty files. */
 const levelBinding: Plugin = {
   name: 'level-binding',
-  setup({ onResolve }) {
+  setup({ onResolve, onLoad }) {
     onResolve({ filter: /^\.\/binding$/ }, ({ importer }) =>
-      importer.includes('classic-level') ? { path: 'classic-level/binding.js', external: true } : null
+      importer.includes('classic-level') ? { path: 'binding', namespace: 'level' } : null
     )
+    // Where level itself would find it, however its package was laid out.
+    onLoad({ filter: /./, namespace: 'level' }, () => ({
+      contents: `const { resolve } = require
+        module.exports = require(resolve('classic-level/binding.js', { paths: [resolve('level')] }))`
+    }))
   }
 }
 
@@ -50,6 +56,9 @@ await build({
   footer: { js: '})' }
 })
 
+// The broker that runs here is this build's own, whatever the environment says of another, and no build waits for ever.
+for (const name of Object.keys(process.env)) if (name.startsWith('KAFKA_')) delete process.env[name]
+setTimeout(() => process.exit(1), LIMIT_MS).unref()
 const directory = mkdtempSync(join(tmpdir(), 'moldau-code-'))
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
 const settings = [
