@@ -41,6 +41,10 @@ export class Mirror {
   readonly rows: Row[] = []
   /** Everything below is synced on this disk, or was when its process died. */
   syncedEnd: Offset = 0
+  /** What an earlier life has synced of what is still there: its word for it, in the next life, is only what it had written
+   *  down, until that has synced the log once more. */
+  #earlierEnd: Offset = 0
+  #isDamaged = false
   /** Up to this index rows were compared with what is committed. */
   verified = 0
   readonly #places: Place[] = []
@@ -69,8 +73,16 @@ export class Mirror {
     this.isOld = true
   }
 
+  /** The next life finds another disk, or one that has forgotten something. */
+  damaged(): void {
+    this.#isDamaged = true
+    this.reread()
+  }
+
   #forget(): void {
     this.isOld = false
+    this.#earlierEnd = this.#isDamaged ? 0 : this.syncedEnd
+    this.#isDamaged = false
     this.rows.length = 0
     this.#places.length = 0
     this.verified = 0
@@ -88,16 +100,19 @@ export class Mirror {
 
   /** Takes over what was written, or thrown away, since the last look. */
   update(log: LogView, readAt: ReadAt, onCut: OnCut): void {
-    if (this.isOld) this.#forget()
+    const isFirst = this.isOld
+    if (isFirst) this.#forget()
     const { end } = this
     // While a cut is under way the files still have what is gone already.
     const upto = Math.min(log.writtenEndOffset, log.logEndOffset)
     if (upto > end || log.logEndOffset < end) {
       const gone = this.#goneOf(log, readAt)
       if (gone.length > 0) onCut(gone)
+      if (!isFirst) this.#earlierEnd = Math.min(this.#earlierEnd, this.end)
       this.#read(log, upto, readAt)
     }
-    this.syncedEnd = Math.min(log.durableEndOffset, this.end)
+    this.#earlierEnd = Math.min(this.#earlierEnd, this.end)
+    this.syncedEnd = Math.min(Math.max(log.durableEndOffset, this.#earlierEnd), this.end)
   }
 
   /** Takes out what is cut off. A cut and new appends may both lie between two looks, so the last row is looked at. */

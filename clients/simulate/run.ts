@@ -128,7 +128,7 @@ class Run {
     const arena = new WorldArena(world, this.#workload.hosts, this.#watch.ledgers)
     const { clock } = world.client('faults')
     const injector = new Injector(arena, clock, node => {
-      for (const ledger of this.#watch.ledgers.values()) ledger.mirrors.get(node + 1)?.reread()
+      for (const ledger of this.#watch.ledgers.values()) ledger.mirrors.get(node + 1)?.damaged()
     })
     this.#injector = injector
     for (const fault of this.#faults) {

@@ -265,3 +265,28 @@ test('a mirror follows its log through cuts and rolls', t => {
   t.throws(() => look(8), /^contiguous-log: /, 'a gap')
   t.end()
 })
+
+test('what an earlier life had synced stays synced, unless the disk is another or it is cut off', t => {
+  let bytes: Buffer = Buffer.alloc(0)
+  const readAt = (_: string, into: Buffer, position: number): number => bytes.copy(into, 0, position)
+  const mirror = new Mirror('x', new Rows('x'))
+  const look = (end: number, durableEndOffset: number): number => {
+    const segments = [{ baseOffset: 0, file: { path: '0' }, writtenBytes: bytes.length }]
+    const ends = { logStartOffset: 0, logEndOffset: end, writtenEndOffset: end, durableEndOffset, isOffline: false }
+    mirror.update({ ...ends, segments }, readAt, () => {})
+    return mirror.syncedEnd
+  }
+  bytes = Buffer.concat([batch({ base: 0 }), batch({ base: 1 }), batch({ base: 2 })])
+  t.equal(look(3, 2), 2)
+  mirror.reread()
+  t.equal(look(3, 0), 2, 'the next life knows less')
+  t.equal(look(3, 3), 3)
+  mirror.reread()
+  bytes = batch({ base: 0 })
+  t.equal(look(1, 0), 1, 'no more than is there')
+  bytes = Buffer.concat([bytes, batch({ base: 1, epoch: 2 })])
+  t.equal(look(2, 0), 1, 'and what comes anew is not synced')
+  mirror.damaged()
+  t.equal(look(2, 0), 0, 'another disk')
+  t.end()
+})
