@@ -212,7 +212,7 @@ export class Catalog {
   }
 
   /** The log of a partition that the metadata places here. One of an earlier topic of that name is set aside.
-   *  A null topic id takes whatever is there. Rejects with ERR_LOG_CORRUPT again and again: only that log is offline. */
+   *  A null topic id takes whatever is there. ERR_LOG_CORRUPT, or a bug: only that log is offline, and nobody's stray. */
   getOrCreate(topicPartition: TopicPartition, topicId: Uuid | null, config: LogConfig): Promise<Log> {
     const name = partitionName(topicPartition)
     return this.#turns.run(name, async () => {
@@ -322,7 +322,7 @@ export class Catalog {
       await this.#suspects.clear(name)
       return log
     } catch (error) {
-      if (isFailure(error, 'ERR_LOG_CORRUPT')) this.#refuse(name, error)
+      if (isFailure(error, 'ERR_LOG_CORRUPT') || !isFailure(error)) this.#refuse(name, asFailure(error))
       else if (isFailure(error, 'ERR_STORAGE') || isFailure(error, 'ERR_NO_SPACE')) await this.#lose(error)
       throw error
     }

@@ -294,6 +294,31 @@ test('a sync that fails while a log is opened leaves its mark before the process
   t.same(isMarked, [true])
 })
 
+test("a log that a bug keeps from being opened is nobody else's, and no stray", async t => {
+  const life = new Life(t)
+  let catalog = await life.begin()
+  const log = await catalog.getOrCreate(orders(0), topicId(1), config)
+  const { directory } = log
+  await append(log, 3)
+  await life.kill(catalog)
+  catalog = await life.begin()
+  life.files.fault = (operation, path) => {
+    if (operation.startsWith('read') && path.endsWith('.log')) throw new RangeError('a bug')
+    return null
+  }
+  for (let ask = 0; ask < 2; ask++) {
+    await t.rejects(catalog.getOrCreate(orders(0), topicId(1), config), { message: /a bug/ })
+    await catalog.setAsideStrays()
+  }
+  life.files.fault = null
+  t.ok(existsSync(directory), 'it is where it was')
+  t.same(life.offline, [], 'and the others are served')
+  await catalog.close({ brokerEpoch: 1 })
+  catalog = await life.begin()
+  t.equal((await catalog.getOrCreate(orders(0), topicId(1), config)).logEndOffset, 3, 'the next life finds it')
+  await catalog.close({ brokerEpoch: 1 })
+})
+
 test('damaged or missing checkpoints cost a walk, never a record', async t => {
   const life = new Life(t)
   let catalog = await life.begin()
