@@ -288,13 +288,18 @@ test('an incomplete split is undone', async t => {
   t.same(files.readFileSync(name(base, 'log')), before)
 })
 
-test('what a killed process left in the page cache is synced before it counts', async t => {
-  const around = await written()
-  const { files, log, clock } = around
+/** A batch that is in the page cache only, as a kill leaves it. */
+function appendUnsynced({ files, log, clock }: Awaited<ReturnType<typeof written>>): void {
   files.fdatasync = () => new Promise(() => {})
   log.appendAsLeader(batchOf(), client)
   clock.endTurn()
   delete (files as { fdatasync?: unknown }).fdatasync
+}
+
+test('what a killed process left in the page cache is synced before it counts', async t => {
+  const around = await written()
+  const { files } = around
+  appendUnsynced(around)
   const found = await reopen(around, files, { recoveryPoint: 40, syncedEnd: 40 })
   t.equal(found.logEndOffset, 41)
   t.equal(found.syncedEndOffset, 41)
@@ -318,13 +323,10 @@ test('pages that a failed sync may have lost are copied to new files', async t =
 
 test('a sync that fails while a log is opened is told as any other, before the opening fails', async t => {
   const around = await written()
-  const { files, log, clock } = around
-  files.fdatasync = () => new Promise(() => {})
-  log.appendAsLeader(batchOf(), client)
-  clock.endTurn()
-  delete (files as { fdatasync?: unknown }).fdatasync
+  const { files } = around
+  appendUnsynced(around)
   files.inject({ operation: 'sync', path: '.log', code: 'EIO', times: 1 })
-  await t.rejects(reopen(around, around.files, { recoveryPoint: 40, syncedEnd: 40 }), { code: 'ERR_STORAGE' })
+  await t.rejects(reopen(around, files, { recoveryPoint: 40, syncedEnd: 40 }), { code: 'ERR_STORAGE' })
   t.match(around.failures, [{ operation: 'sync', durableEndOffset: 40 }])
 })
 
