@@ -32,11 +32,12 @@ export const replicationSettings = {
   }),
   'replica.socket.timeout.ms': int(30000, "Time-out of a follower's request."),
   'replica.selector.class': text(null, 'A Java class that picks the replica to read from.', { ignored: LATER.jvm }),
-  'num.replica.fetchers': int(1, 'Connections to each leader.', {
-    update: 'cluster-wide',
-    min: 1,
-    ignored: 'one connection to each leader carries everything'
-  }),
+  'num.replica.fetchers': int(
+    1,
+    'Connections of a follower to each leader; partitions are divided among them by their number. ' +
+      'A change counts for what is followed anew.',
+    { update: 'cluster-wide', min: 1 }
+  ),
   'auto.leader.rebalance.enable': boolean(true, 'Give leadership back to preferred replicas.'),
   'leader.imbalance.check.interval.seconds': long(300, 'How often leadership is given back to preferred replicas.', {
     min: 1

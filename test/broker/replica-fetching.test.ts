@@ -65,6 +65,19 @@ test('many partitions share a fetch, and requests name only what changed', async
   t.ok(fetches.every(each => (each.topics[0]?.partitions ?? []).every(one => one.partition === 7)))
 })
 
+test('num.replica.fetchers: so many connections to a leader, each with its share of the partitions', async t => {
+  const cluster = await clusterOf(t, { partitions: 5, set: ['num.replica.fetchers=2'] })
+  const [one, two] = cluster.nodes as [Node, Node]
+  await Promise.all([0, 1, 2, 3, 4].map(index => one.produce('x', { index })))
+  t.equal([...two.links].length, 2)
+  const shares = new Set<string>()
+  for (const { from, request } of cluster.requests) {
+    const asked = (request as FetchSent).topics?.flatMap(each => each.partitions.map(one => one.partition % 2)) ?? []
+    if (from === 2 && asked.length > 0) shares.add([...new Set(asked)].join())
+  }
+  t.same([...shares].sort(), ['0', '1'], 'no fetch names partitions of both')
+})
+
 interface FetchSent {
   readonly sessionId: number
   readonly sessionEpoch: number

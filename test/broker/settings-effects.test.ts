@@ -85,6 +85,7 @@ const BROKER_EFFECTS: Record<string, [path: string, word?: string]> = {
   'broker.heartbeat.interval.ms': [CONNECTIONS],
   'broker.session.timeout.ms': [CONNECTIONS],
   'replica.fetch.wait.max.ms': ['test/broker/replica-fetching.test.ts'],
+  'num.replica.fetchers': ['test/broker/replica-fetching.test.ts'],
   'controller.quorum.voters': ['test/cluster/cluster.test.ts'],
   'controller.quorum.fetch.timeout.ms': ['test/cluster/in-process.test.ts'],
   'controller.quorum.fetch.max.bytes': ['test/broker/quorum/quorum.test.ts'],
@@ -122,8 +123,7 @@ const IGNORED_OF_TOPICS = [
   'remote.log.copy.disable',
   'remote.log.delete.on.disable'
 ]
-const IGNORED_OF_BROKERS =
-  `num.network.threads num.io.threads num.replica.fetchers background.threads queued.max.requests
+const IGNORED_OF_BROKERS = `num.network.threads num.io.threads background.threads queued.max.requests
   socket.send.buffer.bytes socket.receive.buffer.bytes
   num.recovery.threads.per.data.dir log.dir.failure.timeout.ms log.cleaner.threads
   controlled.shutdown.enable initial.broker.registration.timeout.ms
@@ -140,8 +140,8 @@ const IGNORED_OF_BROKERS =
   transactional.id.expiration.ms transaction.partition.verification.enable transaction.two.phase.commit.enable
   quota.window.num quota.window.size.seconds sasl.enabled.mechanisms sasl.server.max.receive.size connections.max.reauth.ms
   connection.failed.authentication.delay.ms ssl.client.auth delegation.token.max.lifetime.ms delegation.token.expiry.time.ms`.split(
-    /\s+/
-  )
+  /\s+/
+)
 
 test('a setting with an effect has a test that speaks of it', async t => {
   const texts = new Map<string, string>()
