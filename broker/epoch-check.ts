@@ -1,6 +1,7 @@
 // A client that names the leader epoch it knows is told when it, or this broker, is behind (KIP-320).
 import { ErrorCode } from '../protocol/errors.ts'
 import type { LeaderEpoch } from '../protocol/types.ts'
+import type { Located } from './partitions.ts'
 
 const NO_EPOCH = -1
 
@@ -8,4 +9,11 @@ const NO_EPOCH = -1
 export function epochError(claimed: LeaderEpoch, leaderEpoch: LeaderEpoch): number {
   if (claimed === NO_EPOCH || claimed === leaderEpoch) return ErrorCode.NONE
   return claimed < leaderEpoch ? ErrorCode.FENCED_LEADER_EPOCH : ErrorCode.UNKNOWN_LEADER_EPOCH
+}
+
+/** Which of two refusals a client is told first where this broker does not lead: that of its epoch (Partition.scala,
+ *  getLocalLog). */
+export function refusalOf(claimed: LeaderEpoch, { errorCode, leaderEpoch }: Located): number {
+  if (errorCode !== ErrorCode.NOT_LEADER_OR_FOLLOWER) return errorCode
+  return epochError(claimed, leaderEpoch) || errorCode
 }

@@ -7,13 +7,12 @@ import type { fetch } from '../protocol/messages/fetch.ts'
 import type { RequestOf } from '../protocol/schema.ts'
 import type { Offset } from '../protocol/types.ts'
 import type { ReadResult } from '../storage/log.ts'
-import { epochError } from './epoch-check.ts'
+import { epochError, refusalOf } from './epoch-check.ts'
 import type { FetchContext, FetchedPartition, FetchTarget } from './fetch-sessions.ts'
 import type { RequestContext } from './handlers/handler.ts'
-import type { AnswerRoom } from './net/budget.ts'
+import type { AnswerRoom } from './net/answers.ts'
 import { errorCodeOf } from './net/dispatch.ts'
 import type { Partition } from './partition.ts'
-import type { Located } from './partitions.ts'
 import type { Consumers, SharedRead } from './readers.ts'
 import type { Services } from './services.ts'
 
@@ -100,9 +99,10 @@ function take(work: Work, results: Result[], result: Result): void {
 function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: boolean): Result | Promise<Result> {
   const located = locate(target, work.services)
   const { leaderId, leaderEpoch, partition } = located
-  if (partition === null) return failed(refusalOf(target, located), leaderId, leaderEpoch)
   // Any negative epoch is none here (FetchRequest.java, optionalEpoch).
-  const wrongEpoch = epochError(Math.max(-1, target.currentLeaderEpoch), leaderEpoch)
+  const claimed = Math.max(-1, target.currentLeaderEpoch)
+  if (partition === null) return failed(refusalOf(claimed, located), leaderId, leaderEpoch)
+  const wrongEpoch = epochError(claimed, leaderEpoch)
   if (wrongEpoch !== ErrorCode.NONE) return failed(wrongEpoch, leaderId, leaderEpoch)
   if (!isServed(work, partition)) return failed(ErrorCode.NOT_LEADER_OR_FOLLOWER, leaderId, leaderEpoch)
   const upto = readableEnd(work, partition)
@@ -166,12 +166,6 @@ function readShared(
   const joined = { partition, from, upto, maxBytes, records: [Buffer.concat(records, sizeInBytes)], sizeInBytes }
   looks.shared = joined
   return joined
-}
-
-/** Which of two refusals a client is told first: that of its epoch (Partition.scala, getLocalLog). */
-function refusalOf(target: FetchTarget, { errorCode, leaderEpoch }: Located): number {
-  if (errorCode !== ErrorCode.NOT_LEADER_OR_FOLLOWER) return errorCode
-  return epochError(Math.max(-1, target.currentLeaderEpoch), leaderEpoch) || errorCode
 }
 
 /** Only who follows this leader may read what is not committed yet, and in its present life (Partition.scala,

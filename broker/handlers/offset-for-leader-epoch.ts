@@ -2,7 +2,7 @@
 // leader part ways (KIP-101, KIP-279, KIP-320).
 import { ErrorCode } from '../../protocol/errors.ts'
 import { offsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.ts'
-import { epochError } from '../epoch-check.ts'
+import { epochError, refusalOf } from '../epoch-check.ts'
 import type { Services } from '../services.ts'
 import { handler } from './handler.ts'
 
@@ -19,7 +19,7 @@ function answerOne(
   services: Services
 ) {
   const located = services.partitions.locate(topic, null, asked.partition)
-  if (located.partition === null) return { errorCode: located.errorCode }
+  if (located.partition === null) return { errorCode: refusalOf(asked.currentLeaderEpoch, located) }
   const wrongEpoch = epochError(asked.currentLeaderEpoch, located.leaderEpoch)
   if (wrongEpoch !== ErrorCode.NONE) return { errorCode: wrongEpoch }
   const { log } = located.partition

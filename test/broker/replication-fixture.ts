@@ -6,9 +6,11 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { type BrokerConfig, loadConfig } from '../../broker/config.ts'
 import { FetchSessions } from '../../broker/fetch-sessions.ts'
 import { onDeleteRecords } from '../../broker/handlers/delete-records.ts'
+import { onDescribeTopicPartitions } from '../../broker/handlers/describe-topic-partitions.ts'
 import { onFetch } from '../../broker/handlers/fetch.ts'
 import type { Handler, RequestContext } from '../../broker/handlers/handler.ts'
 import { onListOffsets } from '../../broker/handlers/list-offsets.ts'
+import { onOffsetForLeaderEpoch } from '../../broker/handlers/offset-for-leader-epoch.ts'
 import { onProduce } from '../../broker/handlers/produce.ts'
 import { createLogger } from '../../broker/log.ts'
 import { MetadataCache } from '../../broker/metadata-cache.ts'
@@ -36,7 +38,10 @@ import { chance, cluster, heartbeat, type Cluster as Paper, register, run } from
 import { CatalogClock, settings } from '../storage/catalog-fixture.ts'
 
 const HANDLERS = new Map<Api, Handler>(
-  [onFetch, onListOffsets, onProduce, onDeleteRecords].map(each => [each.api, each as unknown as Handler])
+  [onFetch, onListOffsets, onProduce, onDeleteRecords, onOffsetForLeaderEpoch, onDescribeTopicPartitions].map(each => [
+    each.api,
+    each as unknown as Handler
+  ])
 )
 
 /** Syncs of files whose path has this in it wait until it is cleared. */

@@ -4,7 +4,8 @@ import { test } from 'tap'
 import { onDeleteRecords } from '../../broker/handlers/delete-records.ts'
 import { onFetch } from '../../broker/handlers/fetch.ts'
 import { onListOffsets } from '../../broker/handlers/list-offsets.ts'
-import { ErrorCode } from '../../protocol/errors.ts'
+import { onOffsetForLeaderEpoch } from '../../broker/handlers/offset-for-leader-epoch.ts'
+import { ErrorCode, errorName } from '../../protocol/errors.ts'
 import { MoldauError } from '../../protocol/failure.ts'
 import { lastOffset, sizeInBytes } from '../../protocol/records/batch.ts'
 import type { ResponseOf } from '../../protocol/schema.ts'
@@ -290,6 +291,41 @@ test('a new leader does not say where the log ends before its start is committed
   cluster.cuts.clear()
   await cluster.until(() => two.partition().highWatermark === 1)
   t.match(await latest(-1), { errorCode: 0, offset: 1 })
+})
+
+test('who does not lead says first that an epoch is wrong, whatever the request', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two] = cluster.nodes as [Node, Node]
+  cluster.fence(1)
+  cluster.unfence(1)
+  await cluster.settled()
+  const { leaderEpoch, leader } = cluster.registered()
+  t.equal(leader, 2)
+  const { topicId } = two.partition()
+  const asks: Record<string, (currentLeaderEpoch: number) => Promise<number | undefined>> = {
+    fetch: async currentLeaderEpoch => {
+      const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 100, currentLeaderEpoch }]
+      const reply = await one.ask(onFetch.api, 13, { maxWaitMs: 0, minBytes: 0, topics: [{ topicId, partitions }] })
+      return reply.responses[0]?.partitions[0]?.errorCode
+    },
+    listOffsets: async currentLeaderEpoch => {
+      const partitions = [{ partitionIndex: 0, timestamp: -1, currentLeaderEpoch }]
+      const reply = await one.ask(onListOffsets.api, 9, { replicaId: -1, topics: [{ name: 'a', partitions }] })
+      return reply.topics[0]?.partitions[0]?.errorCode
+    },
+    offsetForLeaderEpoch: async currentLeaderEpoch => {
+      const partitions = [{ partition: 0, leaderEpoch, currentLeaderEpoch }]
+      const reply = await one.ask(onOffsetForLeaderEpoch.api, 4, { topics: [{ topic: 'a', partitions }] })
+      return reply.topics[0]?.partitions[0]?.errorCode
+    }
+  }
+  for (const [name, ask] of Object.entries(asks)) {
+    const answer = async (epoch: number) => errorName((await ask(epoch)) ?? -1)
+    t.equal(await answer(leaderEpoch - 1), 'FENCED_LEADER_EPOCH', name)
+    t.equal(await answer(leaderEpoch + 1), 'UNKNOWN_LEADER_EPOCH', name)
+    t.equal(await answer(leaderEpoch), 'NOT_LEADER_OR_FOLLOWER', name)
+    t.equal(await answer(-1), 'NOT_LEADER_OR_FOLLOWER', name)
+  }
 })
 
 test('a random run', async t => {
