@@ -68,11 +68,11 @@ function described(
   isReachable: ReadonlySet<number>,
   offline: readonly number[]
 ) {
-  const hasLeader = isReachable.has(partition.leader)
   return {
-    errorCode: hasLeader ? ErrorCode.NONE : ErrorCode.LEADER_NOT_AVAILABLE,
+    // Without a leader too: Metadata alone has an error for that (KRaftMetadataCache.java).
+    errorCode: ErrorCode.NONE,
     partitionIndex,
-    leaderId: hasLeader ? partition.leader : -1,
+    leaderId: isReachable.has(partition.leader) ? partition.leader : -1,
     leaderEpoch: partition.leaderEpoch,
     replicaNodes: partition.replicas,
     isrNodes: partition.isr,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'tap'
 import { onDeleteRecords } from '../../broker/handlers/delete-records.ts'
+import { onDescribeTopicPartitions } from '../../broker/handlers/describe-topic-partitions.ts'
 import { onFetch } from '../../broker/handlers/fetch.ts'
 import { onListOffsets } from '../../broker/handlers/list-offsets.ts'
 import { onOffsetForLeaderEpoch } from '../../broker/handlers/offset-for-leader-epoch.ts'
@@ -326,6 +327,18 @@ test('who does not lead says first that an epoch is wrong, whatever the request'
     t.equal(await answer(leaderEpoch), 'NOT_LEADER_OR_FOLLOWER', name)
     t.equal(await answer(-1), 'NOT_LEADER_OR_FOLLOWER', name)
   }
+})
+
+test('DescribeTopicPartitions: without a leader there is none, and no error', async t => {
+  const cluster = await clusterOf(t)
+  const describe = async () => {
+    const reply = await cluster.node(1).ask(onDescribeTopicPartitions.api, 0, { topics: [{ name: 'a' }] })
+    return reply.topics[0]?.partitions
+  }
+  t.match(await describe(), [{ errorCode: 0, leaderId: 1, isrNodes: [1, 2, 3], offlineReplicas: [] }])
+  for (const { id } of cluster.nodes) cluster.fence(id)
+  await cluster.settled()
+  t.match(await describe(), [{ errorCode: 0, leaderId: -1, eligibleLeaderReplicas: [3], offlineReplicas: [1, 2, 3] }])
 })
 
 test('a random run', async t => {
