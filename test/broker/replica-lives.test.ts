@@ -1,5 +1,6 @@
 // Replicas come and go with the metadata; a new life of a broker leads in no epoch of the one before.
 import { test } from 'tap'
+import { ErrorCode } from '../../protocol/errors.ts'
 import { decideAlterPartitionReassignments } from '../../replication/controller/reassignments.ts'
 import { recordAt } from '../../replication/metadata/records.ts'
 import { chance, register } from '../replication/controller/cluster.ts'
@@ -84,4 +85,17 @@ test('settings that change while a log is opened count for it', async t => {
   }
   await cluster.create('a', [[1, 2, 3]])
   for (const node of cluster.nodes) t.equal(node.partition().log.config.minInsyncReplicas, 3)
+})
+
+test('a directory that has failed has failed for each of its logs, whoever else may lead them by now', async t => {
+  const cluster = await clusterOf(t)
+  await cluster.create('b', [[1, 2, 3]])
+  const one = cluster.nodes[0] as Node
+  t.match(await one.produce('1', { topic: 'b' }), { errorCode: 0 })
+  one.disk.inject({ operation: 'sync', path: '/a-0/', code: 'EIO' })
+  t.match(await one.produce('1'), { errorCode: ErrorCode.KAFKA_STORAGE_ERROR })
+  t.notOk(one.partition(0, 'b').log.isOffline)
+  for (const topic of ['a', 'b']) {
+    t.match(await one.produce('2', { topic }), { errorCode: ErrorCode.KAFKA_STORAGE_ERROR }, topic)
+  }
 })

@@ -170,8 +170,11 @@ test('what clients are told', t => {
     t.throws(() => checkAck(ledger, send, offset), /^acked-is-committed: /, `offset ${offset}`)
   }
   const idempotent = sent(new History(), row({ base: 0, producerId: 3, sequence: 0 }))
-  t.throws(() => checkRefusal(ledger, idempotent, 45), /^sequence-known: /)
-  t.doesNotThrow(() => checkRefusal(ledger, idempotent, 19))
+  checkOneLeader(ledger, { nodeId: 1, life: 1 }, 4)
+  checkOneLeader(ledger, { nodeId: 2, life: 1 }, 5)
+  t.throws(() => checkRefusal(ledger, idempotent, 45, 2), /^sequence-known: /)
+  t.doesNotThrow(() => checkRefusal(ledger, idempotent, 45, 1), 'the one that was deposed does not know')
+  t.doesNotThrow(() => checkRefusal(ledger, idempotent, 19, 2))
   const all = Buffer.concat([batch({ base: 0, count: 4 }), batch({ base: 4, count: 2 })])
   t.equal(checkFetched(ledger, 'r', 0, all, 6), 6)
   t.throws(() => checkFetched(ledger, 'r', 0, all, 7), /^reads-committed: /, 'a mark beyond')

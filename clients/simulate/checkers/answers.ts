@@ -20,14 +20,15 @@ export function checkAck(ledger: Ledger, send: Send, offset: Offset): void {
   )
 }
 
-/** An idempotent producer with one batch in flight can never be out of order. */
-export function checkRefusal(ledger: Ledger, send: Send, errorCode: number): void {
+/** An idempotent producer with one batch in flight can never be out of order, except for a node that was deposed and
+ *  does not know it: that one lacks what its successor has acked (as Kafka's would). */
+export function checkRefusal(ledger: Ledger, send: Send, errorCode: number, nodeId: number): void {
   const isLost =
     errorCode === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER ||
     errorCode === ErrorCode.DUPLICATE_SEQUENCE_NUMBER ||
     errorCode === ErrorCode.UNKNOWN_PRODUCER_ID
   demand(
-    !isLost || send.producerId < 0,
+    !isLost || send.producerId < 0 || ledger.leaders.get(ledger.newestEpoch)?.nodeId !== nodeId,
     'sequence-known',
     () => `${ledger.name}: ${send.writer}, sequence ${send.sequence}: error ${errorCode}`
   )

@@ -146,7 +146,7 @@ export class Writer {
     const outcome = outcomeOf(errorCode)
     history.end(send, outcome, baseOffset, clock.monotonicMs(), errorCode)
     if (outcome === 'acked') checkAck(ledger, send, baseOffset)
-    else checkRefusal(ledger, send, errorCode)
+    else checkRefusal(ledger, send, errorCode, nodeId)
     return outcome
   }
 
