@@ -74,7 +74,9 @@ export function decideRegisterBroker(
 /**
  * What a new life of a broker changes: out of all in-sync sets, since it may lead only in higher epochs, and out of the
  * eligible replicas where it may have lost records. A replica whose directory is gone begins anew in one that is there
- * (Kafka's brokers say so themselves, AssignReplicasToDirs; ours have one directory).
+ * (Kafka's brokers say so themselves, AssignReplicasToDirs; ours have one directory). Where others have a copy it is not
+ * the last known leader either (Kafka forgets that name only when somebody leads): all of them would cut their logs to
+ * match an empty one, in a topic that allows no unclean election. With no other copy there is none to save.
  */
 function decideReturn(
   image: MetadataImage,
@@ -93,7 +95,8 @@ function decideReturn(
     const wish = {
       isr: partition.isr.filter(one => one !== brokerId),
       ...(isComplete ? {} : { uncleanReplicas: [brokerId] }),
-      ...(isHome ? {} : { directories: new Map([[brokerId, home]]) })
+      ...(isHome ? {} : { directories: new Map([[brokerId, home]]) }),
+      ...(isHome || partition.replicas.length === 1 ? {} : { emptyReplicas: [brokerId] })
     }
     pushChange(records, image, topic, id, wish, rules, allBut(image, brokerId))
   }

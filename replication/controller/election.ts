@@ -15,6 +15,8 @@ export interface Wish {
   readonly removingReplicas?: readonly BrokerId[]
   /** Brokers that may have lost acknowledged records: neither in sync nor eligible any more. */
   readonly uncleanReplicas?: readonly BrokerId[]
+  /** Brokers whose copy is gone while others have one: not to lead for having led last. */
+  readonly emptyReplicas?: readonly BrokerId[]
   readonly election?: Election
   readonly leaderRecoveryState?: number
   /** Where replicas are kept from now on. */
@@ -84,7 +86,7 @@ export function changePartition(partition: Partition, wish: Wish, now: Circumsta
   if (!same(elr, partition.elr)) change.eligibleLeaderReplicas = elr
   // Without eligible replicas, the last broker in sync stays so: its name is all that says who may lead again.
   if (change.isr === undefined && (isr.length > 0 || now.elrEnabled) && !same(isr, partition.isr)) change.isr = isr
-  noteLastKnownLeader(partition, change, now)
+  noteLastKnownLeader(partition, wish, change, now)
   noteAssignment(partition, target, wish, change, now)
   if (wish.leaderRecoveryState !== undefined && wish.leaderRecoveryState !== partition.leaderRecoveryState) {
     change.leaderRecoveryState = wish.leaderRecoveryState
@@ -144,16 +146,20 @@ function elect(
   return any === undefined ? { leader: NO_LEADER, unclean: false } : { leader: any, unclean: true }
 }
 
-/** When the in-sync set empties, the leader's name is kept until there is a leader again. */
-function noteLastKnownLeader(partition: Partition, change: PartitionChange, { elrEnabled }: Circumstances): void {
+/** When the in-sync set empties, the leader's name is kept until there is a leader again, or its copy is gone. */
+function noteLastKnownLeader(
+  partition: Partition,
+  { emptyReplicas }: Wish,
+  change: PartitionChange,
+  { elrEnabled }: Circumstances
+): void {
   if (!elrEnabled) return
   const leader = change.leader ?? NO_LEADER_CHANGE
-  const { lastKnownElr } = partition
-  if (change.isr?.length === 0 && partition.leader !== NO_LEADER && !same(lastKnownElr, [partition.leader])) {
-    change.lastKnownElr = [partition.leader]
-  } else if (lastKnownElr.length > 0 && (leader >= 0 || (partition.leader !== NO_LEADER && leader !== NO_LEADER))) {
-    change.lastKnownElr = []
-  }
+  let { lastKnownElr: last } = partition
+  if (change.isr?.length === 0 && partition.leader !== NO_LEADER) last = [partition.leader]
+  else if (leader >= 0 || (partition.leader !== NO_LEADER && leader !== NO_LEADER)) last = []
+  last = last.filter(id => !emptyReplicas?.includes(id))
+  if (!same(last, partition.lastKnownElr)) change.lastKnownElr = last
 }
 
 function noteAssignment(

@@ -5,6 +5,7 @@ import { errorName } from '../../../protocol/errors.ts'
 import { decideAlterPartition } from '../../../replication/controller/alter-partition.ts'
 import { decideFence, decideHeartbeat, decideRegisterBroker } from '../../../replication/controller/brokers.ts'
 import { FEATURES } from '../../../replication/controller/features.ts'
+import { decideElectLeaders } from '../../../replication/controller/leaders.ts'
 import { placeReplicas } from '../../../replication/controller/placement.ts'
 import {
   decideAlterPartitionReassignments,
@@ -244,15 +245,40 @@ test('a directory that failed is led by nobody; one that is gone begins anew, ou
     logDirs: [idOf('empty')]
   }
   run(on, decideRegisterBroker(on.image, wiped, { ...facts, endOffset: on.endOffset }, on.rules))
-  shows(t, partition(on), { leader: -1, isr: [], elr: [], directories: [idOf('empty'), directoryOf(2)] })
+  const nobody = { leader: -1, isr: [], elr: [], lastKnownElr: [] }
+  shows(t, partition(on), { ...nobody, directories: [idOf('empty'), directoryOf(2)] })
   beat([])
-  shows(t, partition(on), { leader: 1, leaderRecoveryState: 1 }, 'the one that led last, but marked')
+  heartbeat(on, 2)
+  shows(t, partition(on), nobody, 'broker 2 has a copy, which it would cut to match the empty one')
+  const asked = { electionType: 1, topicPartitions: [{ topic: 'a', partitions: [0] }] }
+  run(on, decideElectLeaders(on.image, asked, on.rules))
+  shows(t, partition(on), { leader: 1, leaderRecoveryState: 1 }, 'unless somebody wants it so')
   beat([idOf('empty')])
   t.equal(on.image.brokers.get(1)?.fenced, true, 'no directory is left')
   t.match(beat([idOf('empty')]), { isFenced: true }, 'nor at the next sign of life')
   shows(t, partition(on), { leader: -1 })
   beat([])
   shows(t, partition(on), { leader: 1 }, 'one that is there after all')
+})
+
+test('the last known leader with an empty disk leads only where nobody else has a copy', async t => {
+  for (const replicas of [[1, 2], [1]]) {
+    for (const isNoticed of [true, false]) {
+      const on = withTopic([1, 2], replicas)
+      if (replicas.length > 1) alter(on, [1])
+      run(on, { records: decideFence(on.image, 2, on.rules), reply: null })
+      if (isNoticed) run(on, { records: decideFence(on.image, 1, on.rules), reply: null })
+      if (isNoticed) shows(t, partition(on), { leader: -1, isr: [], elr: [1], lastKnownElr: [1] })
+      const wiped = { ...registration(1, { incarnationId: idOf('new disk') }), logDirs: [idOf('empty')] }
+      const facts = { clusterId: 'cluster-of-this-test-00', endOffset: on.endOffset, hasSession: false }
+      run(on, decideRegisterBroker(on.image, wiped, facts, on.rules))
+      heartbeat(on, 1)
+      heartbeat(on, 2)
+      const name = `replicas ${replicas}, fenced before: ${isNoticed}`
+      if (replicas.length > 1) shows(t, partition(on), { leader: -1, isr: [], elr: [], lastKnownElr: [] }, name)
+      else shows(t, partition(on), { leader: 1, isr: [1], elr: [], leaderRecoveryState: 1 }, name)
+    }
+  }
 })
 
 test('a controller that took over waits for an offset before a stopping broker may go', async t => {
