@@ -29,7 +29,8 @@ export interface RunningCluster {
   /** As SIGSTOP, until resume. */
   pause(nodeId: number): void
   resume(nodeId: number): void
-  /** Ends it in order if it runs, and starts it on its data. Resolves when it takes part again. */
+  /** Ends it in order if it runs, and starts it on its data. Resolves when it takes part again; rejects where the cluster is
+   *  stopped meanwhile. */
   restart(nodeId: number): Promise<void>
   /** Nodes of different groups do not reach each other; a node that is in none reaches nobody. */
   partition(...groups: readonly (readonly number[])[]): void
@@ -81,6 +82,7 @@ function runningCluster(nodes: readonly InProcessNode[], links: Links, stop: () 
     if (found === undefined) throw new RangeError(`there is no node ${nodeId}`)
     return found
   }
+  let isOver = false
   return {
     bootstrap: nodes.map(each => each.bootstrap).join(','),
     nodes,
@@ -90,6 +92,7 @@ function runningCluster(nodes: readonly InProcessNode[], links: Links, stop: () 
     resume: nodeId => node(nodeId).resume(),
     async restart(nodeId) {
       await node(nodeId).stop()
+      if (isOver) throw new Error(`the cluster was stopped before node ${nodeId} could start again`)
       await node(nodeId).start()
     },
     partition(...groups) {
@@ -103,7 +106,10 @@ function runningCluster(nodes: readonly InProcessNode[], links: Links, stop: () 
     },
     cut: (from, to) => links.cut(node(from).nodeId, node(to).nodeId),
     heal: () => links.heal(),
-    stop
+    stop() {
+      isOver = true
+      return stop()
+    }
   }
 }
 

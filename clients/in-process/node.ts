@@ -36,6 +36,7 @@ export class InProcessNode {
   #broker: Broker | null = null
   #state: InProcessState = 'down'
   #released: Promise<void> = Promise.resolve()
+  #stopping: Promise<void> = Promise.resolve()
 
   constructor(options: NodeOptions) {
     this.#options = options
@@ -58,9 +59,9 @@ export class InProcessNode {
   async start(): Promise<void> {
     if (this.#state !== 'down') return
     this.#state = 'starting'
-    await this.#released
     const { nodeId, links, log, settings } = this.#options
     const life = new Life()
+    const before = this.#released
     const disk = new Disk(life, new NodeFiles(), openLevelStore)
     this.#life = life
     this.#disk = disk
@@ -68,6 +69,7 @@ export class InProcessNode {
       life.onEnd(() => reject(new Error(`node ${nodeId} was killed before it was ready`)))
     })
     died.catch(() => {})
+    await Promise.race([before, died])
     const starting = startBroker({
       config: loadConfig({ set: settings }).config,
       log,
@@ -97,7 +99,7 @@ export class InProcessNode {
     this.#state = 'down'
     this.#broker = null
     this.#life?.end()
-    this.#released = disk.released()
+    this.#released = Promise.all([this.#released, disk.released()]).then(() => {})
     return this.#released
   }
 
@@ -114,13 +116,26 @@ export class InProcessNode {
     this.#life?.resume()
   }
 
-  /** In order: hands over what it leads, and finishes what it accepted. */
+  /** In order: hands over what it leads, and finishes what it accepted. Resolves when it is down, whatever ends it. */
   async stop(): Promise<void> {
     this.resume()
-    const broker = this.#broker
-    if (broker === null || this.#state !== 'running') return await this.kill()
+    const [broker, life] = [this.#broker, this.#life]
+    if (this.#state === 'stopping') return await this.#stopping
+    if (broker === null || life === null || this.#state !== 'running') return await this.kill()
     this.#state = 'stopping'
-    await broker.stop()
-    await this.kill()
+    this.#stopping = this.#endInOrder(broker, life)
+    await this.#stopping
+  }
+
+  async #endInOrder(broker: Broker, life: Life): Promise<void> {
+    // Nobody hears any more of how a life stops that is killed meanwhile.
+    const died = new Promise<void>(resolve => {
+      life.onEnd(resolve)
+    })
+    try {
+      await Promise.race([broker.stop(), died])
+    } finally {
+      await (life.isDead ? this.#released : this.kill())
+    }
   }
 }

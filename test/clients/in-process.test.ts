@@ -238,6 +238,43 @@ test('a broker is killed and started again on its data, its lock free and its po
   t.notOk(existsSync(node!.dataDirectory), 'nothing is left')
 })
 
+test('a broker that is ending in order can be killed, and whoever waits for its end is told', async t => {
+  const cluster = await startCluster({ brokers: 1 })
+  t.teardown(() => cluster.stop())
+  const node = cluster.node(1)
+  const isMarkedClean = () => existsSync(`${node.dataDirectory}/.kafka_cleanshutdown`)
+  const stopping = node.stop()
+  t.equal(node.state, 'stopping')
+  await node.kill()
+  await stopping
+  t.equal(node.state, 'down')
+  t.notOk(isMarkedClean(), 'it was killed')
+
+  await cluster.restart(1)
+  const again = cluster.restart(1)
+  await cluster.kill(1)
+  await again
+  t.equal(node.state, 'running', 'killed on its way down, and started all the same')
+
+  await Promise.all([node.stop(), node.stop()])
+  t.ok(isMarkedClean(), 'the second word waits for the first one')
+
+  await node.start()
+  void node.kill()
+  const starting = node.start()
+  const killed = node.kill()
+  await t.rejects(starting, { message: /killed before it was ready/ })
+  await killed
+  t.equal(node.broker, null, 'nothing lives on that was killed while its last life was let go')
+
+  await node.start()
+  const lost = cluster.restart(1)
+  await cluster.stop()
+  await t.rejects(lost, { message: /was stopped before node 1 could start again/ })
+  await t.rejects(connect('127.0.0.1', node.port), { code: 'ERR_REFUSED' })
+  t.notOk(existsSync(node.dataDirectory), 'nothing is left')
+})
+
 /** What file a descriptor stands for; its number may have been given away. */
 function fileOf(fd: number): number | null {
   try {
