@@ -313,7 +313,10 @@ export class Controller implements MachineState<MetadataRecord> {
     const failed = (error: unknown) => this.#failed(error, 'election-failed')
     if (nowMs - this.#balancedMs >= config.get('leader.imbalance.check.interval.seconds') * 1000) {
       this.#balancedMs = nowMs
-      if (config.get('auto.leader.rebalance.enable')) this.decide(decideBalance).catch(failed)
+      const again = (isFull: boolean) => {
+        if (isFull) this.#balancedMs = Number.NEGATIVE_INFINITY
+      }
+      if (config.get('auto.leader.rebalance.enable')) this.decide(decideBalance).then(again, failed)
     }
     if (nowMs - this.#uncleanMs >= config.get('unclean.leader.election.interval.ms')) {
       this.#uncleanMs = nowMs

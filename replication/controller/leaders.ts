@@ -77,10 +77,11 @@ function electOne(
   return DONE
 }
 
-/** Gives leaderships back to preferred replicas that are in sync again, at most so many at a time. */
-export function decideBalance(image: MetadataImage, rules: Rules): Decision<null> {
+/** Gives leaderships back to preferred replicas that are in sync again, at most so many at a time. The reply: whether
+ *  the round was full, and the next one is due at once (QuorumController.maybeScheduleNextBalancePartitionLeaders). */
+export function decideBalance(image: MetadataImage, rules: Rules): Decision<boolean> {
   const { records } = decideElectLeaders(image, { electionType: PREFERRED, topicPartitions: null }, rules)
-  return { records: records.slice(0, BALANCED_MAX), reply: null }
+  return { records: records.slice(0, BALANCED_MAX), reply: records.length >= BALANCED_MAX }
 }
 
 /** Partitions without a leader whose topics would rather lose records than wait: the setting may have come later. */

@@ -207,6 +207,37 @@ test('leadership goes back to preferred replicas at its interval, unless that is
   }
 })
 
+test('a full round of leaderships that go back is followed by the next one at once', async t => {
+  const node = new Node({ set: ['leader.imbalance.check.interval.seconds=20'] })
+  const life = await node.start()
+  const brokerEpoch = await otherBroker(t, life, 2)
+  const beat = async (wantFence = false) => {
+    const currentMetadataOffset = life.controller.metadata.endOffset - 1
+    const wish = { wantFence, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
+    await life.controller.heartbeat({ brokerId: 2, brokerEpoch, currentMetadataOffset, ...wish }, null)
+  }
+  await beat()
+  const assignments = Array.from({ length: 2001 }, (_, partitionIndex) => ({ partitionIndex, brokerIds: [1, 2] }))
+  const topic = { name: 'a', numPartitions: -1, replicationFactor: -1, assignments, configs: [] }
+  const [made] = await life.controller.createTopics({ topics: [topic], validateOnly: false })
+  const away = assignments.map(({ partitionIndex }) =>
+    recordAt(30, 'PartitionChangeRecord', { topicId: made?.topicId, partitionId: partitionIndex, leader: 2 })
+  )
+  life.controller.metadataLog.append(away)
+  for (const record of away) life.controller.apply(record)
+  const led = () => life.image.topicsByName.get('a')?.partitions.filter(({ leader }) => leader === 1).length
+  const counts = new Set<number | undefined>()
+  for (let seconds = 0; seconds < 23; seconds += 0.5) {
+    node.clock.advance(500)
+    await beat()
+    await turns(2)
+    counts.add(led())
+  }
+  t.strictSame([...counts], [0, 1000, 2000, 2001], 'not a round in twenty seconds')
+  await beat(true)
+  await life.stop()
+})
+
 test('producer ids: once given, never again', async t => {
   const node = new Node()
   const seen = new Set<number>()

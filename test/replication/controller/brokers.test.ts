@@ -204,7 +204,7 @@ test('leadership goes back to the preferred replica, and unclean elections come 
   t.equal(partition(on).leader, 2)
   run(on, decideBalance(on.image, on.rules))
   shows(t, partition(on), { leader: 1, isr: [2, 1] })
-  t.strictSame(decideBalance(on.image, on.rules).records, [])
+  t.strictSame(decideBalance(on.image, on.rules), { records: [], reply: false })
   run(on, { records: [recordAt(LEVEL, 'PartitionChangeRecord', { topicId, partitionId: 0, isr: [1] })], reply: null })
   run(on, { records: decideFence(on.image, 1, on.rules), reply: null })
   shows(t, partition(on), { leader: -1, elr: [1] })
