@@ -115,8 +115,8 @@ export class BrokerSessions {
     return (await this.#o.probe(address)) === 'refused' && this.#heard.get(brokerId) === heard
   }
 
-  shutdownBegan(brokerId: BrokerId, logEndOffset: Offset): void {
-    this.#sessions.shutdownBegan(brokerId, logEndOffset)
+  shutdownBegan(brokerId: BrokerId, lastOffset: Offset): void {
+    this.#sessions.shutdownBegan(brokerId, lastOffset)
   }
 
   shutdownOffset(brokerId: BrokerId): Offset | null {

@@ -272,7 +272,9 @@ export class Controller implements MachineState<MetadataRecord> {
       const decision = decideHeartbeat(image, request, { othersOffset, shutdownOffset }, rules)
       const { errorCode, isInControlledShutdown, shouldShutDown } = decision.reply
       if (errorCode === ErrorCode.NONE) this.#sessions.touch(brokerId, request.currentMetadataOffset, caller)
-      if (isInControlledShutdown) this.#sessions.shutdownBegan(brokerId, this.metadataLog.logEndOffset)
+      // Of the last record: the one that says so, or, where an earlier controller wrote that, the last one that there is.
+      const lastOffset = this.metadataLog.logEndOffset + decision.records.length - 1
+      if (isInControlledShutdown) this.#sessions.shutdownBegan(brokerId, lastOffset)
       if (shouldShutDown) this.#sessions.remove(brokerId)
       return decision
     })

@@ -6,7 +6,7 @@ interface Session {
   lastContactMs: number
   /** How far the broker has read the metadata. */
   metadataOffset: Offset
-  /** The log's end when its controlled shutdown began; null before. */
+  /** The metadata offset that the others must have read before it goes; null before its controlled shutdown began. */
   shutdownOffset: Offset | null
 }
 
@@ -44,9 +44,9 @@ export class Sessions {
     for (const session of this.#byBroker.values()) session.lastContactMs += ms
   }
 
-  shutdownBegan(brokerId: BrokerId, logEndOffset: Offset): void {
+  shutdownBegan(brokerId: BrokerId, lastOffset: Offset): void {
     const session = this.#byBroker.get(brokerId)
-    if (session) session.shutdownOffset ??= logEndOffset
+    if (session) session.shutdownOffset ??= lastOffset
   }
 
   shutdownOffset(brokerId: BrokerId): Offset | null {

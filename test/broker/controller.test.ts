@@ -172,6 +172,36 @@ test('a broker that falls silent is fenced; its neighbour with the same id is tu
   await life.stop()
 })
 
+test('a broker that stops may go once the others have read so, whichever controller it began under', async t => {
+  for (const takesOver of [false, true]) {
+    const node = new Node()
+    let life = await node.start()
+    const brokerEpoch = await otherBroker(t, life, 2)
+    const beat = (wantShutDown: boolean) => {
+      const currentMetadataOffset = life.controller.metadata.endOffset - 1
+      const wish = { wantFence: false, wantShutDown, offlineLogDirs: [], cordonedLogDirs: null }
+      return life.controller.heartbeat({ brokerId: 2, brokerEpoch, currentMetadataOffset, ...wish }, null)
+    }
+    await beat(false)
+    const assignments = [{ partitionIndex: 0, brokerIds: [2, 1] }]
+    const topic = { name: 'a', numPartitions: -1, replicationFactor: -1, assignments, configs: [] }
+    await life.controller.createTopics({ topics: [topic], validateOnly: false })
+    t.match(await beat(true), { isInControlledShutdown: true, shouldShutDown: false })
+    t.match(await beat(true), { shouldShutDown: false }, 'broker 1 has not said that it has read it')
+    if (takesOver) {
+      life.crash()
+      life = await node.start()
+      t.equal(life.image.brokers.get(2)?.inControlledShutdown, true)
+      t.match(await beat(true), { shouldShutDown: false }, 'from when on is not known here')
+    }
+    // The heartbeat of broker 1.
+    node.clock.advance(life.node.config.get('broker.heartbeat.interval.ms'))
+    await turns()
+    t.match(await beat(true), { shouldShutDown: true }, `another controller: ${takesOver}`)
+    await life.stop()
+  }
+})
+
 test('leadership goes back to preferred replicas at its interval, unless that is off', async t => {
   for (const isOn of [true, false]) {
     const set = [`auto.leader.rebalance.enable=${isOn}`, 'leader.imbalance.check.interval.seconds=20']
