@@ -243,13 +243,11 @@ export class Controller implements MachineState<MetadataRecord> {
     const { brokerId, incarnationId } = request
     const existing = this.#newest.brokers.get(brokerId)
     const isOther = existing !== undefined && existing.incarnationId !== incarnationId
-    if (this.isActive && isOther && this.#sessions.isValid(brokerId)) {
-      if (await this.#sessions.isSucceeded(brokerId, this.#addressOf(request.listeners))) {
-        this.#sessions.remove(brokerId)
-      }
-    }
+    const isRival = this.isActive && isOther && this.#sessions.isValid(brokerId)
+    const isSucceeded = isRival && (await this.#sessions.isSucceeded(brokerId, this.#addressOf(request.listeners)))
     const reply = await this.decide((image, rules) => {
-      const hasSession = this.#sessions.isValid(brokerId)
+      // If the newcomer is refused for something else, the life before keeps its session, and is fenced by its end.
+      const hasSession = !isSucceeded && this.#sessions.isValid(brokerId)
       const endOffset = this.metadataLog.logEndOffset
       const facts = { clusterId: clusterIdOf(image) ?? '', endOffset, hasSession }
       const decision = decideRegisterBroker(image, request, facts, rules)

@@ -172,6 +172,30 @@ test('a broker that falls silent is fenced; its neighbour with the same id is tu
   await life.stop()
 })
 
+test('a dead broker whose next life is refused is fenced in its time', async t => {
+  const node = new Node()
+  const life = await node.start()
+  const first = registrationOf(life, 2)
+  const caller = connection()
+  const { brokerEpoch } = await life.controller.registerBroker(first, caller)
+  const wish = { wantFence: false, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
+  const currentMetadataOffset = life.controller.metadata.endOffset - 1
+  await life.controller.heartbeat({ brokerId: 2, brokerEpoch, currentMetadataOffset, ...wish }, caller)
+  caller.end()
+  const next = registrationOf(life, 2)
+  const refused = await life.controller.registerBroker({ ...next, features: [] }, connection(8))
+  t.equal(errorName(refused.errorCode), 'UNSUPPORTED_VERSION')
+  t.equal(life.image.brokers.get(2)?.fenced, false)
+  for (let ms = 0; ms < 6600; ms += 50) {
+    node.clock.advance(50)
+    await turns(2)
+  }
+  t.equal(life.image.brokers.get(2)?.fenced, true, 'its session was not forgotten')
+  const taken = await life.controller.registerBroker(next, connection(9))
+  t.equal(errorName(taken.errorCode), 'NONE')
+  await life.stop()
+})
+
 test('a broker that stops may go once the others have read so, whichever controller it began under', async t => {
   for (const takesOver of [false, true]) {
     const node = new Node()
