@@ -9,14 +9,14 @@ import { endpointOf } from '../endpoints.ts'
 import { CONSUMER, locate, READ_COMMITTED, type Result, readAll, readableEnd, type Work } from '../fetch-read.ts'
 import { type FetchContext, type FetchTarget, newTarget } from '../fetch-sessions.ts'
 import { Later } from '../later.ts'
-import { WITHOUT_ACCOUNT } from '../net/budget.ts'
+import { WITHOUT_ACCOUNT } from '../net/answers.ts'
 import { type Consumers, type Readers, readersOf, type Waiting } from '../readers.ts'
 import type { Services } from '../services.ts'
 import { type Answer, handler, type Reply, type RequestContext } from './handler.ts'
 
 type Request = RequestOf<typeof fetch>
 
-export const onFetch = handler(fetch, answer, true)
+export const onFetch = handler(fetch, answer, true, isOfBroker)
 
 function answer(request: Request, context: RequestContext, services: Services): Answer<typeof fetch> {
   // Controllers read the metadata log from each other, and nothing else; brokers are not asked for it.
@@ -69,6 +69,14 @@ function openSession(
 
 function replicaOf(request: Request): number {
   return request.replicaState.replicaId >= 0 ? request.replicaState.replicaId : request.replicaId
+}
+
+/** A broker that is registered, in this life of its or in one that is not known here yet. Anybody can say so: that gets
+ *  him into the line of the followers, whose memory is bounded as well. Where he is none he reads nothing
+ *  (fetch-read.ts, isServed). */
+function isOfBroker({ replicaState: { replicaId, replicaEpoch } }: Request, { metadata, nodeId }: Services): boolean {
+  const broker = metadata.image.brokers.get(replicaId)
+  return broker !== undefined && replicaId !== nodeId && replicaEpoch >= broker.brokerEpoch
 }
 
 /** A fetch that is looked at until it has enough, its time is up, or nobody waits for it any more. */

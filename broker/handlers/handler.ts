@@ -4,7 +4,7 @@
 import type { Holds } from '../../protocol/memory-pool.ts'
 import type { Api, Listener, RequestOf, ResponseDraft } from '../../protocol/schema.ts'
 import type { Later } from '../later.ts'
-import type { AnswerRoom } from '../net/budget.ts'
+import type { AnswerRoom } from '../net/answers.ts'
 import type { Services } from '../services.ts'
 
 /** What is known of the one request at hand. */
@@ -51,6 +51,8 @@ export interface Handler<A extends Api = Api> {
   readonly api: A
   /** Its reply may be large: a connection has one of these at work at a time. */
   readonly isBulky: boolean
+  /** Of a bulky one: another broker asks, which is not to wait for clients that do not read. */
+  isOfBroker(request: RequestOf<A>, services: Services): boolean
   /** Whether only the active controller can answer (KIP-590). whole: a request on a broker listener goes there as it
    *  came. parts: the handler takes care of that, and keeps what is its own broker's. */
   readonly forwards: 'no' | 'whole' | 'parts'
@@ -59,13 +61,16 @@ export interface Handler<A extends Api = Api> {
   handle(request: RequestOf<A>, context: RequestContext, services: Services): Answer<A>
 }
 
+const NO = (): boolean => false
+
 /** Null as a reply means: send nothing (Produce with acks=0). A thrown MoldauError is mapped to a code by dispatch. */
 export function handler<A extends Api>(
   api: A,
   handle: (request: RequestOf<A>, context: RequestContext, services: Services) => Answer<A>,
-  isBulky = false
+  isBulky = false,
+  isOfBroker: Handler<A>['isOfBroker'] = NO
 ): Handler<A> {
-  return { api, isBulky, forwards: 'no', refuse: null, handle }
+  return { api, isBulky, isOfBroker, forwards: 'no', refuse: null, handle }
 }
 
 /** A handler that the active controller alone can serve: net/dispatch.ts calls it where this node is that one. */
@@ -75,5 +80,5 @@ export function forwarded<A extends Api>(
   refuse: Refuse<A> | null,
   forwards: 'whole' | 'parts' = 'whole'
 ): Handler<A> {
-  return { api, isBulky: false, forwards, refuse, handle }
+  return { api, isBulky: false, isOfBroker: NO, forwards, refuse, handle }
 }

@@ -4,29 +4,17 @@
 // small requests, one for each connection), a frame of any size that is allowed gets through in the end, and a peer that
 // holds what others wait for, and neither sends nor reads, loses its connection.
 import assert from 'node:assert/strict'
-import type { Clock, Timer } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import { Answers, type Reader } from './answers.ts'
+import { type Holder, Share, Stalled, type Waiter } from './shares.ts'
 
 /** Frames up to this size need no room before they are read: they come in one or two pieces anyway. */
 export const SMALL_FRAME_BYTES = 64 * 1024
-/** An answer gets at least so much, however little room there is: the system takes it even from a peer that does not
- *  read, so it is soon out of this memory. */
-const SMALL_ANSWER_BYTES = 64 * 1024
-/** Answers may be over their share by so much before the next one waits. */
-const ANSWERS_OVER_BYTES = 32 * 1024 * 1024
 /** Whoever moved nothing for one to two of these, while others waited, is ended. */
 const RECEIVING_STALL_MS = 10_000
-const SENDING_STALL_MS = 30_000
 
 /** What there is beside the cache, whatever the settings say. */
 const LEAST_BYTES = 16 * 1024 * 1024
-
-/** Who holds memory until his peer has done its part. */
-export interface Holder {
-  /** Grows while the peer does that. */
-  readonly movedBytes: number
-  /** Others waited in vain. */
-  abandon(reason: string): void
-}
 
 export interface BudgetOptions {
   readonly clock: Clock
@@ -36,137 +24,23 @@ export interface BudgetOptions {
   readonly maxFrameBytes: number
 }
 
-interface Waiter {
-  readonly bytes: number
-  readonly granted: () => void
-}
-
-/** Bytes of one kind, in order of arrival where there is not enough. */
-class Share {
-  readonly #fits: (bytes: number) => boolean
-  readonly #stalls: Stalled
-  usedBytes = 0
-  readonly waiting = new Set<Waiter>()
-  #isGranting = false
-
-  constructor(stalls: Stalled, fits: (bytes: number) => boolean) {
-    this.#stalls = stalls
-    this.#fits = fits
-  }
-
-  /** True if the bytes are taken now; otherwise `granted` is called once they are, unless the waiter is dropped. */
-  take(bytes: number, granted: () => void): Waiter | true {
-    if (this.waiting.size === 0 && this.#fits(bytes)) {
-      this.usedBytes += bytes
-      return true
-    }
-    const waiter = { bytes, granted }
-    this.waiting.add(waiter)
-    this.#stalls.watch()
-    return waiter
-  }
-
-  /** Whoever is granted something may give a part of it back at once: the next get it from here, not from within his call,
-   *  where a thousand who wait would be a thousand calls deep. */
-  grant(): void {
-    if (this.#isGranting) return
-    this.#isGranting = true
-    try {
-      for (const waiter of this.waiting) {
-        if (!this.#fits(waiter.bytes)) return
-        this.waiting.delete(waiter)
-        this.usedBytes += waiter.bytes
-        waiter.granted()
-      }
-    } finally {
-      this.#isGranting = false
-    }
-  }
-}
-
-/** Ends holders that do not move while somebody waits for what they hold. */
-class Stalled {
-  readonly #clock: Clock
-  readonly #everyMs: number
-  readonly #isWaitedFor: () => boolean
-  readonly #reason: string
-  readonly #holders = new Map<Holder, number>()
-  #timer: Timer | null = null
-  abandoned = 0
-
-  constructor(clock: Clock, everyMs: number, reason: string, isWaitedFor: () => boolean) {
-    this.#clock = clock
-    this.#everyMs = everyMs
-    this.#reason = reason
-    this.#isWaitedFor = isWaitedFor
-  }
-
-  add(holder: Holder): void {
-    this.#holders.set(holder, -1)
-  }
-
-  delete(holder: Holder): void {
-    this.#holders.delete(holder)
-  }
-
-  /** Somebody waits. */
-  watch(): void {
-    this.#timer ??= this.#clock.after(this.#everyMs, () => this.#look())
-  }
-
-  #look(): void {
-    this.#timer = null
-    if (!this.#isWaitedFor()) {
-      for (const holder of this.#holders.keys()) this.#holders.set(holder, -1)
-      return
-    }
-    for (const [holder, before] of this.#holders) {
-      const now = holder.movedBytes
-      if (now !== before) this.#holders.set(holder, now)
-      else {
-        this.#holders.delete(holder)
-        this.abandoned++
-        holder.abandon(this.#reason)
-      }
-    }
-    this.watch()
-  }
-}
-
 export interface Account {
   readonly name: string
   readonly usedBytes: number
   readonly limitBytes: number
 }
 
-/** Room for one answer: asked for before the read, given back when the bytes have left. */
-export interface AnswerRoom {
-  /** How many of the bytes wanted may be read; those are taken until `settle`. `isFirst`: never nothing. */
-  ask(wanted: number, isFirst: boolean): number
-  /** What was read in the end. */
-  settle(asked: number, read: number): void
-  /** Less was read than was wanted, for want of room: the answer is not to wait for more. */
-  readonly isShort: boolean
-  /** Nothing of what was read is kept. */
-  clear(): void
-}
-
-/** For requests that no connection waits for. */
-export const WITHOUT_ACCOUNT: AnswerRoom = { ask: wanted => wanted, settle() {}, clear() {}, isShort: false }
-
 export class MemoryBudget {
-  // Half of what the cache leaves is for large requests, a quarter for answers, an eighth for small requests; the rest is
-  // for what is over its share for a while.
+  // Half of what the cache leaves is for large requests, a quarter for answers to clients, an eighth each for small
+  // requests and for followers. Metadata for other controllers is little: its share says only when there is too much.
   readonly #largeLimit: number
   readonly #smallLimit: number
-  readonly #answersLimit: number
   /** What giants leave to the other large requests; a frame that is larger is a giant. */
   readonly #mediumShare: number
   readonly #receiving: Stalled
-  readonly #sending: Stalled
   readonly #giants: Share
   readonly #mediums: Share
-  readonly #answers: Share
+  readonly answers: Readonly<Record<Reader, Answers>>
   #smallBytes = 0
 
   constructor(o: BudgetOptions) {
@@ -174,13 +48,15 @@ export class MemoryBudget {
     this.#mediumShare = restBytes / 16
     this.#largeLimit = Math.max(restBytes / 2, o.maxFrameBytes + this.#mediumShare)
     this.#smallLimit = restBytes / 8
-    this.#answersLimit = restBytes / 4
+    this.answers = {
+      consumer: new Answers(o.clock, restBytes / 4),
+      follower: new Answers(o.clock, restBytes / 8),
+      controller: new Answers(o.clock, restBytes / 32)
+    }
     const isFrameWaiting = (): boolean => this.#giants.waiting.size + this.#mediums.waiting.size > 0
     this.#receiving = new Stalled(o.clock, RECEIVING_STALL_MS, HALF_A_FRAME, isFrameWaiting)
-    this.#sending = new Stalled(o.clock, SENDING_STALL_MS, NOT_READ, () => this.#answers.waiting.size > 0)
     this.#giants = new Share(this.#receiving, bytes => this.#giantFits(bytes))
     this.#mediums = new Share(this.#receiving, bytes => this.#mediumFits(bytes))
-    this.#answers = new Share(this.#sending, () => this.#answersFit())
   }
 
   #giantFits(bytes: number): boolean {
@@ -229,47 +105,6 @@ export class MemoryBudget {
     this.#mediums.grant()
   }
 
-  // Answers.
-
-  /** Whether another large answer may be begun at once. */
-  get hasAnswerRoom(): boolean {
-    return this.#answers.waiting.size === 0 && this.#answersFit()
-  }
-
-  /** Calls `begin` when another large answer may be begun, in the order of those who wait; the answer ends the wait. */
-  whenAnswersFit(begin: () => void): () => void {
-    const { waiting } = this.#answers
-    const waiter = this.#answers.take(0, begin)
-    if (waiter === true) begin()
-    else return () => waiting.delete(waiter)
-    return NEVER
-  }
-
-  #answersFit(): boolean {
-    return this.#answers.usedBytes < this.#answersLimit + ANSWERS_OVER_BYTES
-  }
-
-  /** The half of what is free, so that those who come later find something too. */
-  answerShare(wanted: number, isFirst: boolean): number {
-    const share = Math.floor((this.#answersLimit - this.#answers.usedBytes) / 2)
-    if (share >= SMALL_ANSWER_BYTES) return Math.min(wanted, share)
-    return isFirst ? Math.min(wanted, SMALL_ANSWER_BYTES) : 0
-  }
-
-  takeAnswer(bytes: number): void {
-    this.#answers.usedBytes += bytes
-    assert(this.#answers.usedBytes >= 0)
-    if (bytes < 0) this.#answers.grant()
-  }
-
-  holdsAnswer(holder: Holder): void {
-    this.#sending.add(holder)
-  }
-
-  letGoAnswer(holder: Holder): void {
-    this.#sending.delete(holder)
-  }
-
   // What is told.
 
   get accounts(): readonly Account[] {
@@ -277,21 +112,30 @@ export class MemoryBudget {
     return [
       { name: 'large-requests', usedBytes: requestBytes, limitBytes: this.#largeLimit },
       { name: 'small-requests', usedBytes: this.#smallBytes, limitBytes: this.#smallLimit },
-      { name: 'answers', usedBytes: this.#answers.usedBytes, limitBytes: this.#answersLimit }
+      accountOf('answers', this.answers.consumer),
+      accountOf('follower-answers', this.answers.follower),
+      accountOf('controller-answers', this.answers.controller)
     ]
   }
 
   get waiting(): number {
-    return this.#giants.waiting.size + this.#mediums.waiting.size + this.#answers.waiting.size
+    return this.#giants.waiting.size + this.#mediums.waiting.size + this.#ofAnswers(each => each.waiting)
   }
 
   get abandoned(): number {
-    return this.#receiving.abandoned + this.#sending.abandoned
+    return this.#receiving.abandoned + this.#ofAnswers(each => each.abandoned)
+  }
+
+  #ofAnswers(figure: (answers: Answers) => number): number {
+    return Object.values(this.answers).reduce((sum, each) => sum + figure(each), 0)
   }
 }
 
+function accountOf(name: string, { usedBytes, limitBytes }: Answers): Account {
+  return { name, usedBytes, limitBytes }
+}
+
 const HALF_A_FRAME = 'half of a large request, and then silence, while others waited for its memory'
-const NOT_READ = 'an answer that was not read, while others waited for its memory'
 
 const NEVER = (): void => {}
 
@@ -348,38 +192,5 @@ export class FrameRoom {
     else this.#share.usedBytes -= this.bytes
     this.#waiter = null
     this.#given()
-  }
-}
-
-/** The bytes of one answer. */
-export class AnswerLease implements AnswerRoom {
-  readonly #budget: MemoryBudget
-  bytes = 0
-  isShort = false
-
-  constructor(budget: MemoryBudget) {
-    this.#budget = budget
-  }
-
-  ask(wanted: number, isFirst: boolean): number {
-    const asked = this.#budget.answerShare(wanted, isFirst)
-    if (asked < wanted) this.isShort = true
-    this.#add(asked)
-    return asked
-  }
-
-  settle(asked: number, read: number): void {
-    this.#add(read - asked)
-  }
-
-  clear(): void {
-    this.isShort = false
-    this.#add(-this.bytes)
-  }
-
-  #add(bytes: number): void {
-    if (bytes === 0) return
-    this.bytes += bytes
-    this.#budget.takeAnswer(bytes)
   }
 }

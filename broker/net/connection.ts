@@ -3,7 +3,8 @@
 // for more than its share, is not read from until it catches up; nobody else waits for it.
 import { MoldauError } from '../../protocol/failure.ts'
 import { isLater, type Later } from '../later.ts'
-import { AnswerLease, type MemoryBudget } from './budget.ts'
+import { AnswerLease, type Answers } from './answers.ts'
+import type { MemoryBudget } from './budget.ts'
 import { FrameReader } from './frames.ts'
 import { Holdings } from './holdings.ts'
 import { type ByteStream, plainAddress } from './network.ts'
@@ -226,17 +227,18 @@ export class Connection {
   }
 
   #nextTurn(): void {
-    if (this.#isTurnTaken || this.#turns.length === 0 || this.#outlet.unsentBytes >= MAX_UNSENT_BYTES) return
+    const [next] = this.#turns
+    if (this.#isTurnTaken || next === undefined || this.#outlet.unsentBytes >= MAX_UNSENT_BYTES) return
     this.#isTurnTaken = true
-    const { budget } = this.#options
-    if (budget.hasAnswerRoom) this.#begin()
-    else this.#stopWaiting = budget.whenAnswersFit(() => this.#begin())
+    const answers = this.#options.budget.answers[next.turn.reader]
+    if (answers.hasRoom) this.#begin(answers)
+    else this.#stopWaiting = answers.whenFit(() => this.#begin(answers))
   }
 
-  #begin(): void {
+  #begin(answers: Answers): void {
     this.#stopWaiting = null
     const { slot, turn } = this.#turns.shift() as WaitingTurn
-    const lease = new AnswerLease(this.#options.budget)
+    const lease = new AnswerLease(answers)
     slot.lease = lease
     let reply: Answer
     try {

@@ -9,7 +9,7 @@ import type { Api, Listener, RequestOf } from '../../protocol/schema.ts'
 import type { Handler, RequestContext } from '../handlers/handler.ts'
 import { isLater, Later } from '../later.ts'
 import type { Services } from '../services.ts'
-import type { AnswerRoom } from './budget.ts'
+import type { AnswerRoom, Reader } from './answers.ts'
 import type { Connection } from './connection.ts'
 import { type Answer, type Reply, Turn } from './slot.ts'
 
@@ -71,8 +71,16 @@ export class Dispatch {
     if (found.forwards === 'whole' && listener === 'broker') {
       return this.#forward(found, header, request, context, frame)
     }
-    if (holds) return new Turn(room => this.#work(found, header, request, withRoom(context, room)), holds)
+    if (holds) {
+      const reader = this.#readerOf(found, request, listener)
+      return new Turn(room => this.#work(found, header, request, withRoom(context, room)), holds, reader)
+    }
     return this.#work(found, header, request, context)
+  }
+
+  #readerOf(found: Handler, request: RequestOf<Api>, listener: Listener): Reader {
+    if (listener === 'controller') return 'controller'
+    return found.isOfBroker(request, this.#services) ? 'follower' : 'consumer'
   }
 
   #work(found: Handler, header: RequestHeader, request: RequestOf<Api>, context: RequestContext): Answer {

@@ -1,7 +1,9 @@
 // What one connection holds of the memory budget: the room of the large frame that it receives, the requests that it has
 // in work, and the answers that its peer has not taken. Whatever is taken here is given back once, however the
 // connection ends.
-import { type AnswerLease, type FrameRoom, type Holder, type MemoryBudget, SMALL_FRAME_BYTES } from './budget.ts'
+import type { AnswerLease, Answers } from './answers.ts'
+import { type FrameRoom, type MemoryBudget, SMALL_FRAME_BYTES } from './budget.ts'
+import type { Holder } from './shares.ts'
 
 /** Below this a stream does not say when it is empty again; it is not worth an account either. */
 const UNCOUNTED_BYTES = 64 * 1024
@@ -23,6 +25,8 @@ export class Holdings {
   /** For the frame at the front, while it is not whole. */
   #front: FrameRoom | null = null
   #answerBytes = 0
+  /** Where they are counted: among the answers of the kind that was sent last. */
+  #answers: Answers
   #isHoldingAnswer = false
   #isClosed = false
   readonly #receiver: Holder
@@ -31,6 +35,7 @@ export class Holdings {
   constructor(o: HoldingsOptions) {
     this.#o = o
     const { abandon } = o
+    this.#answers = o.budget.answers.consumer
     // NaN is never what it was before: who is not read from for his own requests' sake cannot move.
     this.#receiver = {
       get movedBytes() {
@@ -84,8 +89,17 @@ export class Holdings {
 
   /** An answer is on its way out: what it has taken is given back when it has left. */
   sending(lease: AnswerLease): void {
-    if (this.#isClosed) lease.clear()
-    else this.#answerBytes += lease.bytes
+    if (this.#isClosed) {
+      lease.clear()
+      return
+    }
+    if (lease.answers !== this.#answers) {
+      const bytes = this.#answerBytes
+      this.#count(0)
+      this.#answers = lease.answers
+      this.#count(bytes)
+    }
+    this.#answerBytes += lease.bytes
   }
 
   /** Everything that was to be sent has been handed to the stream. */
@@ -101,15 +115,15 @@ export class Holdings {
   }
 
   #count(bytes: number): void {
-    const { budget } = this.#o
+    const answers = this.#answers
     if (bytes > 0 !== this.#isHoldingAnswer) {
       this.#isHoldingAnswer = bytes > 0
-      if (this.#isHoldingAnswer) budget.holdsAnswer(this.#sender)
-      else budget.letGoAnswer(this.#sender)
+      if (this.#isHoldingAnswer) answers.heldBy(this.#sender)
+      else answers.letGo(this.#sender)
     }
     const more = bytes - this.#answerBytes
     if (more === 0) return
     this.#answerBytes = bytes
-    budget.takeAnswer(more)
+    answers.take(more)
   }
 }

@@ -2,7 +2,8 @@
 // connection's replies, and what memory it holds until it has been answered.
 import type { Holds } from '../../protocol/memory-pool.ts'
 import type { Later } from '../later.ts'
-import type { AnswerLease, AnswerRoom, FrameRoom } from './budget.ts'
+import type { AnswerLease, AnswerRoom, Reader } from './answers.ts'
+import type { FrameRoom } from './budget.ts'
 
 export type Reply = readonly Buffer[] | null
 
@@ -14,10 +15,13 @@ export class Turn {
   readonly begin: (room: AnswerRoom) => Answer
   /** The memory that the reply lies in: let go when it has left, or when the peer is gone. */
   readonly holds: Holds
+  /** Among whom it waits. */
+  readonly reader: Reader
 
-  constructor(begin: (room: AnswerRoom) => Answer, holds: Holds) {
+  constructor(begin: (room: AnswerRoom) => Answer, holds: Holds, reader: Reader) {
     this.begin = begin
     this.holds = holds
+    this.reader = reader
   }
 }
 

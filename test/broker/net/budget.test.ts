@@ -2,7 +2,9 @@
 // waiting for ever, answers get smaller and not none, and who holds what others wait for must move.
 import { test } from 'tap'
 import type { Clock } from '../../../broker/clock.ts'
-import { AnswerLease, type FrameRoom, type Holder, MemoryBudget } from '../../../broker/net/budget.ts'
+import { AnswerLease } from '../../../broker/net/answers.ts'
+import { type FrameRoom, MemoryBudget } from '../../../broker/net/budget.ts'
+import type { Holder } from '../../../broker/net/shares.ts'
 
 const MIB = 2 ** 20
 
@@ -104,33 +106,33 @@ test('who holds a part of a large request must move while others wait', async t 
 test('answers take half of what is free, at least a little, and wait where that is too much', async t => {
   const { memory, used, tick } = budget()
   const leases = [50, 50, 50].map(wanted => {
-    const lease = new AnswerLease(memory)
+    const lease = new AnswerLease(memory.answers.consumer)
     return { lease, mib: lease.ask(wanted * MIB, true) / MIB }
   })
   t.same(
     leases.map(each => each.mib),
     [16, 8, 4]
   )
-  const small = new AnswerLease(memory)
+  const small = new AnswerLease(memory.answers.consumer)
   t.equal(small.ask(1000, false), 1000)
   t.notOk(small.isShort)
   small.settle(1000, 10)
   t.equal(small.bytes, 10)
-  const others = Array.from({ length: 300 }, () => new AnswerLease(memory))
+  const others = Array.from({ length: 300 }, () => new AnswerLease(memory.answers.consumer))
   for (const each of others) each.ask(MIB, true)
   t.ok(others.every(each => each.bytes >= 64 * 1024))
-  const empty = new AnswerLease(memory)
+  const empty = new AnswerLease(memory.answers.consumer)
   t.equal(empty.ask(MIB, false), 0, 'what is not the first of its answer gets nothing')
   t.ok(empty.isShort)
   empty.settle(0, 40 * MIB)
-  t.notOk(memory.hasAnswerRoom)
+  t.notOk(memory.answers.consumer.hasRoom)
   const begun: number[] = []
-  memory.whenAnswersFit(() => begun.push(1))
-  memory.whenAnswersFit(() => begun.push(2))()
-  memory.whenAnswersFit(() => begun.push(3))
+  memory.answers.consumer.whenFit(() => begun.push(1))
+  memory.answers.consumer.whenFit(() => begun.push(2))()
+  memory.answers.consumer.whenFit(() => begun.push(3))
   let ended = ''
   const holder = { movedBytes: 0, abandon: (reason: string) => (ended = reason) }
-  memory.holdsAnswer(holder)
+  memory.answers.consumer.heldBy(holder)
   tick()
   tick()
   t.match(ended, /not read/)
@@ -142,14 +144,14 @@ test('answers take half of what is free, at least a little, and wait where that 
 
 test('many who wait are not called from within each other, though each gives back at once most of what it got', async t => {
   const { memory } = budget()
-  const full = new AnswerLease(memory)
+  const full = new AnswerLease(memory.answers.consumer)
   full.settle(0, 100 * MIB)
   let [begun, depth, deepest] = [0, 0, 0]
   const leases: AnswerLease[] = []
   for (let i = 0; i < 5000; i++) {
-    memory.whenAnswersFit(() => {
+    memory.answers.consumer.whenFit(() => {
       deepest = Math.max(deepest, ++depth)
-      const lease = new AnswerLease(memory)
+      const lease = new AnswerLease(memory.answers.consumer)
       lease.settle(lease.ask(MIB, true), 10)
       leases.push(lease)
       begun++

@@ -253,11 +253,11 @@ test('what a connection has in work is given back when it ends, begun or not', a
     }
     const { listeners, port, budget } = await serve(() => {
       taken++
-      return new Turn(work, new Holds())
+      return new Turn(work, new Holds(), 'consumer')
     })
     const used = () => budget.accounts.reduce((sum, each) => sum + each.usedBytes, 0)
     const others = hasRoom ? 0 : 2 ** 28
-    budget.takeAnswer(others)
+    budget.answers.consumer.take(others)
     const socket = await open(port)
     socket.write(Buffer.concat([frame('first'), frame('x'.repeat(100_000)), frame('last')]))
     while (taken < 3) await new Promise(setImmediate)
@@ -268,8 +268,43 @@ test('what a connection has in work is given back when it ends, begun or not', a
     await new Promise(setImmediate)
     t.equal(used(), others)
     t.equal(budget.waiting, 0)
-    budget.takeAnswer(-others)
+    budget.answers.consumer.take(-others)
     t.equal(begun, hasRoom ? 1 : 0)
     await listeners.close()
   }
+})
+
+test('what a peer has not read is counted once, whatever it was sent before', async t => {
+  const readers = ['consumer', 'follower', 'controller'] as const
+  const answer = Buffer.alloc(3_000_000)
+  const begun: string[] = []
+  const { listeners, port, budget } = await serve(request => {
+    const reader = readers[Number(String(request))] ?? 'consumer'
+    return new Turn(
+      room => {
+        begun.push(reader)
+        room.settle(room.ask(answer.length, true), answer.length)
+        return [answer]
+      },
+      new Holds(),
+      reader
+    )
+  })
+  const socket = (await open(port)).pause()
+  socket.write(Buffer.concat(['1', '2', '0', '1', '2', '0', '1', '2', '0'].map(frame)))
+  for (let quiet = 0, before = 0; quiet < 200; quiet = begun.length === before ? quiet + 1 : 0) {
+    before = begun.length
+    await new Promise(setImmediate)
+  }
+  t.ok(begun.length > 1 && begun.length < 9, `${begun.length} of 9 were begun`)
+  const { answers } = budget
+  const holding = readers.filter(each => answers[each].usedBytes > 0)
+  t.same(holding, [begun.at(-1)], 'among those of the last kind')
+  socket.destroy()
+  while (listeners.connections.size > 0) await new Promise(setImmediate)
+  t.same(
+    readers.map(each => answers[each].usedBytes),
+    [0, 0, 0]
+  )
+  await listeners.close()
 })
