@@ -49,15 +49,16 @@ export class BrokerSessions {
     this.#sessions = new Sessions(o.timeoutMs)
   }
 
-  /** The sessions of these brokers begin now, and each is looked for. */
-  begin(brokerIds: readonly BrokerId[]): void {
+  /** The sessions of these brokers begin now, and each is looked for. Resolves when those that are surely gone are fenced. */
+  async begin(brokerIds: readonly BrokerId[]): Promise<void> {
     const nowMs = this.#o.clock.monotonicMs()
     this.#stalledMs = this.#o.stalls.totalMs
     this.#scheduleTick()
-    for (const brokerId of brokerIds) {
+    const looks = brokerIds.map(brokerId => {
       this.#sessions.touch(brokerId, -1, nowMs)
-      void this.#lookFor(brokerId)
-    }
+      return this.#lookFor(brokerId)
+    })
+    await Promise.all(looks)
   }
 
   /** Another node leads: nothing is judged here any more. */

@@ -146,7 +146,7 @@ export class Controller implements MachineState<MetadataRecord> {
     this.decide(image => decideActivation(image, facts)).catch(error => this.#failed(error, 'activation-failed'))
     this.#balancedMs = this.#uncleanMs = clock.monotonicMs()
     this.#scheduleTick()
-    this.#sessions.begin(this.#others())
+    void this.#sessions.begin(this.#others()).then(() => this.#fenceEarlierLife())
     for (const listener of this.#onActivation) listener()
   }
 
@@ -166,6 +166,17 @@ export class Controller implements MachineState<MetadataRecord> {
     const brokers = [...this.#newest.brokers.values()]
     const isCounted = (broker: Broker) => broker.brokerId !== nodeId || broker.incarnationId === incarnationId
     return brokers.filter(broker => !broker.fenced && isCounted(broker)).map(({ brokerId }) => brokerId)
+  }
+
+  /** This node listens again, but its broker registers only once all its logs are open: an earlier life would lead as long,
+   *  and who looks for it finds this one (Kafka gives it a session, ClusterControlManager.activate). After those that are
+   *  surely gone: the last one in sync is the one to lead next, and this one comes back. Alone it is soon enough when it
+   *  registers: nobody could lead instead. */
+  #fenceEarlierLife(): void {
+    const { nodeId, incarnationId } = this.#o.self
+    const { brokers } = this.#newest
+    const own = brokers.get(nodeId)
+    if (brokers.size > 1 && own !== undefined && own.incarnationId !== incarnationId) this.#fence(nodeId, 'gone')
   }
 
   #addressOf(endPoints: Broker['endPoints']): Address | null {

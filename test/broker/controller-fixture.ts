@@ -7,7 +7,7 @@ import { isWithoutQuorum, openChannel } from '../../broker/controller-links.ts'
 import { bootstrapCheckpoint, openController } from '../../broker/controller-open.ts'
 import type { Caller } from '../../broker/controller-sessions.ts'
 import { createLogger } from '../../broker/log.ts'
-import { nodeNetwork } from '../../broker/net/network.ts'
+import { type Network, nodeNetwork } from '../../broker/net/network.ts'
 import { Registration } from '../../broker/registration.ts'
 import { Stalls } from '../../broker/stalls.ts'
 import { errorName } from '../../protocol/errors.ts'
@@ -27,6 +27,8 @@ export class Node {
   readonly clock = new CatalogClock()
   readonly random: ReturnType<typeof chance>
   readonly stores = new MemoryKeyStores()
+  /** Where its controller looks for brokers. */
+  network: Network = nodeNetwork
   readonly lines: string[] = []
   readonly config: BrokerConfig
   readonly #bootstrap: () => Uint8Array
@@ -38,7 +40,8 @@ export class Node {
   }
 
   async begin(): Promise<Life> {
-    const { files, clock, random, config } = this
+    const { files, clock, random, config, network } = this
+    const incarnationId = random.uuid()
     const logger = createLogger({ level: 'info', to: { write: line => this.lines.push(line) } })
     let controller: Controller | null = null
     const catalog = await Catalog.open({
@@ -60,11 +63,11 @@ export class Node {
     const stalls = new Stalls(clock)
     stalls.start()
     controller = await openController({
-      ...{ catalog, files, clock, random, config, logger, nodeId: 1, incarnationId: random.uuid() },
-      ...{ controllerEndPoints: [], settled: () => Promise.resolve(), network: nodeNetwork, stalls },
+      ...{ catalog, files, clock, random, config, logger, nodeId: 1, incarnationId },
+      ...{ controllerEndPoints: [], settled: () => Promise.resolve(), network, stalls },
       onFatal: error => controller?.stop(error)
     })
-    return new Life(this, catalog, controller)
+    return new Life(this, catalog, controller, incarnationId)
   }
 
   /** Begins a life and lets its broker in. */
@@ -86,8 +89,8 @@ export class Life {
   readonly channel: Channel
   readonly registration: Registration
 
-  constructor(node: Node, catalog: Catalog, controller: Controller) {
-    const { clock, random, config } = node
+  constructor(node: Node, catalog: Catalog, controller: Controller, incarnationId: string) {
+    const { clock, config } = node
     const surroundings = { controller, network: nodeNetwork, clock, config }
     this.node = node
     this.catalog = catalog
@@ -95,7 +98,7 @@ export class Life {
     const endpoint = { name: 'PLAINTEXT', host: 'localhost', port: 9092, securityProtocol: 0 }
     this.channel = openChannel({ ...surroundings, settled: () => Promise.resolve() })
     this.registration = new Registration({
-      ...{ channel: this.channel, nodeId: 1, clusterId: () => catalog.clusterId, incarnationId: random.uuid() },
+      ...{ channel: this.channel, nodeId: 1, clusterId: () => catalog.clusterId, incarnationId },
       ...{ endpoints: [endpoint], controllerEndPoints: [], offlineLogDirs: () => [] },
       metadataEndOffset: () => controller.metadata.endOffset,
       isAlone: () => isWithoutQuorum(surroundings),

@@ -39,7 +39,7 @@ class Watch {
 
   constructor(brokerIds: number[] = []) {
     this.stalls.start()
-    this.sessions.begin(brokerIds)
+    void this.sessions.begin(brokerIds)
   }
 
   /** A heartbeat of broker 2. */

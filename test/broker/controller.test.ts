@@ -1,7 +1,9 @@
 // The controller as a whole, on a disk in memory: what it answered is there after any crash, nothing is answered or seen
 // before it is synced, each life leads in a new epoch, and snapshots let the log be cut.
 import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
 import { test } from 'tap'
+import { type Network, nodeNetwork } from '../../broker/net/network.ts'
 import { ProducerIds } from '../../broker/producer-ids.ts'
 import { parseQuorumState } from '../../protocol/cluster/quorum-state.ts'
 import { ErrorCode, errorName } from '../../protocol/errors.ts'
@@ -170,6 +172,75 @@ test('a broker that falls silent is fenced; its neighbour with the same id is tu
   t.match(await beat(), { errorCode: 0, isFenced: false }, 'and may come back')
   await beat(true)
   await life.stop()
+})
+
+/** A process listens at each of these hosts, and at no other. */
+function listening(hosts: readonly string[]): Network {
+  const connect = (host: string) => {
+    const stream = new PassThrough()
+    const refusal = Object.assign(new Error(host), { code: 'ECONNREFUSED' })
+    setImmediate(() => (hosts.includes(host) ? stream.emit('connect') : stream.emit('error', refusal)))
+    return stream as unknown as ReturnType<Network['connect']>
+  }
+  return { ...nodeNetwork, connect }
+}
+
+test('a new controller fences the earlier life of its own node, after all who are surely gone', async t => {
+  const node = new Node()
+  const before = await node.start()
+  for (const brokerId of [2, 3]) {
+    const registered = registrationOf(before, brokerId, `host-${brokerId}`)
+    const { brokerEpoch } = await before.controller.registerBroker(registered, connection())
+    const wish = { wantFence: false, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
+    const currentMetadataOffset = before.controller.metadata.endOffset - 1
+    await before.controller.heartbeat({ brokerId, brokerEpoch, currentMetadataOffset, ...wish }, null)
+  }
+  const replicas = [
+    [1, 3],
+    [1, 2],
+    [2, 1]
+  ]
+  const assignments = replicas.map((brokerIds, partitionIndex) => ({ partitionIndex, brokerIds }))
+  const topic = { name: 'a', numPartitions: -1, replicationFactor: -1, assignments, configs: [] }
+  const [made] = await before.controller.createTopics({ topics: [topic], validateOnly: false })
+  t.equal(made?.errorCode, ErrorCode.NONE)
+  before.crash()
+  node.network = listening(['host-3', 'localhost'])
+  const life = await node.begin()
+  await life.controller.start()
+  const partitions = () => life.image.topicsByName.get('a')?.partitions ?? []
+  t.equal(partitions()[0]?.leader, 1, 'its logs are not open, and it has not registered')
+  for (let ms = 0; ms < 200; ms += 20) {
+    node.clock.advance(20)
+    await turns(2)
+  }
+  t.strictSame(
+    [1, 2, 3].map(id => life.image.brokers.get(id)?.fenced),
+    [true, true, false]
+  )
+  shows(t, partitions()[0], { leader: 3, isr: [3] })
+  for (const each of partitions().slice(1)) {
+    shows(t, each, { leader: -1, isr: [], elr: [1] }, 'it was in sync longest, and comes back')
+  }
+  await life.registration.register()
+  await life.registration.unfence()
+  await turns()
+  t.strictSame(
+    partitions().map(({ leader }) => leader),
+    [3, 1, 1]
+  )
+  life.crash()
+
+  const alone = new Node()
+  const first = await alone.start()
+  await first.create('a')
+  first.crash()
+  const second = await alone.begin()
+  await second.controller.start()
+  alone.clock.advance(200)
+  await turns()
+  t.equal(second.image.brokers.get(1)?.fenced, false, 'nobody could lead instead')
+  second.crash()
 })
 
 test('a dead broker whose next life is refused is fenced in its time', async t => {
