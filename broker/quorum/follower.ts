@@ -46,6 +46,8 @@ export interface FollowerOptions {
   /** The snapshot takes the place of everything: the log begins at its end when this resolves. */
   readonly install: (snapshot: Uint8Array, id: { endOffset: Offset; epoch: LeaderEpoch }) => Promise<void>
   readonly onForeign: (leaderId: BrokerId) => void
+  /** The leader serves this node, as one of its cluster. */
+  readonly onAccepted: () => void
   readonly onFailure: (error: unknown) => void
 }
 
@@ -108,6 +110,7 @@ export class QuorumFollower {
       this.#o.logger.warn({ leader: following.leaderId, error: errorName(response.errorCode) }, 'quorum-fetch-refused')
       return false
     }
+    this.#o.onAccepted()
     return await this.#answered(partition, following)
   }
 

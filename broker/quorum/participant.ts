@@ -65,6 +65,8 @@ export class Participant {
   readonly peers: QuorumPeers
   readonly #o: ParticipantOptions
   readonly #follower: QuorumFollower
+  /** Voters that said that they are of another cluster, until they say otherwise: a directory may be put right, and must
+   *  not count weeks later. Who is elected, or is served by who was, is of the cluster of a majority: all are forgotten. */
   readonly #foreign = new Set<BrokerId>()
   #view: QuorumView
   #ending: Promise<void>[] = []
@@ -76,6 +78,8 @@ export class Participant {
     this.#view = { epoch: this.quorum.epoch, leaderId: -1, isLeader: false }
     const { quorum } = this
     const onForeign = (voter: BrokerId) => this.#isForeignTo(voter)
+    const onOwn = (voter: BrokerId) => this.#foreign.delete(voter)
+    const others = { nodeId, voters, onForeign, onOwn }
     this.runner = new QuorumRunner({
       ...{ quorum, clock, random, stalls: o.stalls, onFailure },
       perform: effect => this.#perform(effect),
@@ -86,14 +90,14 @@ export class Participant {
     })
     const { runner } = this
     const view = () => this.#view
-    this.peers = new QuorumPeers({ nodeId, voters, network, clock, logger, clusterId, requestTimeoutMs, onForeign })
-    this.server = new QuorumServer({ quorum, runner, log, clock, clusterId, view })
+    this.peers = new QuorumPeers({ ...others, network, clock, logger, clusterId, requestTimeoutMs })
+    this.server = new QuorumServer({ quorum, runner, log, clock, clusterId, view, onOwn })
     this.answers = new QuorumAnswers({ nodeId, clusterId, view, take: input => runner.take(input) })
     this.#follower = new QuorumFollower({
       ...{ quorum, runner, log, peers: this.peers, clock, logger, nodeId, clusterId, requestTimeoutMs, onFailure },
       ...{ fetchMaxBytes: o.fetchMaxBytes, snapshotMaxBytes: o.snapshotMaxBytes },
       ...o.follower,
-      onForeign
+      ...{ onForeign, onAccepted: () => this.#foreign.clear() }
     })
   }
 
@@ -159,6 +163,7 @@ export class Participant {
         const { epoch, grantingVoters } = effect
         logger.info({ epoch }, 'metadata-quorum-leader')
         this.#follower.stop()
+        this.#foreign.clear()
         this.#see({ epoch, leaderId: this.quorum.nodeId, isLeader: true })
         part.lead(epoch, grantingVoters)
         return

@@ -31,6 +31,8 @@ export interface QuorumPeersOptions {
   readonly requestTimeoutMs: () => number
   /** That voter says that it belongs to another cluster. */
   readonly onForeign: (voter: BrokerId) => void
+  /** It answers as one of this cluster. */
+  readonly onOwn: (voter: BrokerId) => void
 }
 
 interface Links {
@@ -146,6 +148,7 @@ export class QuorumPeers {
     const errorCode = response.errorCode || answer?.errorCode
     if (errorCode === ErrorCode.NONE || errorCode === ErrorCode.FENCED_LEADER_EPOCH) {
       this.#refusals.delete(from)
+      this.#o.onOwn(from)
       return answer ?? null
     }
     const error = errorName(errorCode ?? -1)

@@ -33,6 +33,8 @@ export interface ServedQuorum {
   readonly clock: Clock
   readonly clusterId: () => Uuid | null
   readonly view: () => QuorumView
+  /** That voter asks as one of this cluster. */
+  readonly onOwn: (voter: BrokerId) => void
 }
 
 type FetchRequest = RequestOf<typeof fetch>
@@ -79,6 +81,7 @@ export class QuorumServer {
     const { clock } = this.#o
     const deadlineMs = clock.monotonicMs() + Math.min(request.maxWaitMs, MAX_WAIT_MS)
     const by = request.replicaState.replicaId >= 0 ? request.replicaState.replicaId : request.replicaId
+    this.#o.onOwn(by)
     this.#note(by, asked)
     for (;;) {
       const looked = await this.#look(asked, Math.min(request.maxBytes, asked.partitionMaxBytes, MAX_BYTES))

@@ -48,6 +48,7 @@ function follower(atJob: AtJob, { answers = 1, isDamaged = false } = {}) {
       ...{ lastEpoch: 0, end: { logEndOffset: 1, lastEpoch: 5 } }
     },
     onFetched: () => {},
+    onAccepted: () => {},
     clock,
     logger: { debug() {}, warn: (_: object, line: string) => lines.push(line), info() {} },
     onFailure: (error: unknown) => {

@@ -260,6 +260,27 @@ test('a directory of another cluster ends its node in one line; the others go on
   world.end()
 })
 
+test('a voter whose directory was put right counts no more as one of another cluster', async t => {
+  const world = await formed({ seed: 14 })
+  const one = leaderOf(world)
+  const others = world.followers as [QuorumNode, QuorumNode]
+  for (const [times, stranger] of others.entries()) {
+    // While the third one is away, neither of the two knows which of them is the stranger.
+    const away = others[1 - times] as QuorumNode
+    away.kill()
+    stranger.wipe()
+    await stranger.format('AAAAAAAAAAAAAAAAAAfoRQ')
+    await world.until(stranger.start())
+    const notes = () => one.lines.filter(line => line.includes('voter-of-another-cluster')).length
+    t.ok(await world.waitFor(() => notes() === times + 1, 20_000))
+    t.equal(one.failure, null, `one says so; before, ${times} did`)
+    stranger.wipe()
+    await world.until(Promise.all([stranger.start(), away.start()]))
+    t.ok(await world.waitFor(() => world.isInStep() && world.running.length === 3), 'put right')
+  }
+  world.end()
+})
+
 test('a node with another list of voters harms nobody, and is told of once', async t => {
   const two = `controller.quorum.voters=1@node-1:${PORT},2@node-2:${PORT}`
   const world = new QuorumWorld({ seed: 31, setOf: id => (id === 3 ? [] : [two]) })

@@ -246,7 +246,7 @@ test('no fetch takes more memory than one of a node may, whatever it asks for', 
   const server = new QuorumServer({
     ...{ quorum: { role: { kind: 'unattached' } }, runner: { take() {} }, clock: { monotonicMs: () => 0 } },
     log: { log, snapshots, validate: () => ({ kind: 'valid' }) },
-    ...{ clusterId: () => null, view: () => ({ epoch: 1, leaderId: 1, isLeader: true }) }
+    ...{ clusterId: () => null, view: () => ({ epoch: 1, leaderId: 1, isLeader: true }), onOwn() {} }
   } as unknown as ConstructorParameters<typeof QuorumServer>[0])
   const [maxBytes, currentLeaderEpoch] = [0x7fffffff, 1]
   const piece = { partition: 0, currentLeaderEpoch, snapshotId: { endOffset: 5, epoch: 1 }, position: 0 }
