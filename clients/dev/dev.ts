@@ -4,10 +4,10 @@ import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { MoldauError } from '../../protocol/failure.ts'
 import { LocalCluster } from './cluster.ts'
-import { type Command, HELP, parseCommand, type Verb } from './commands.ts'
-import { nodeName, say, sayPlainly, showLine, statusLines } from './console.ts'
+import { parseCommand } from './commands.ts'
+import { nodeName, say, sayPlainly, showLine } from './console.ts'
 import { layOut } from './layout.ts'
-import { tellFailover, tellReturn } from './story.ts'
+import { Orders } from './orders.ts'
 
 export interface DevOptions {
   readonly brokers: number
@@ -37,6 +37,7 @@ export async function dev({ brokers, data, port, set, command }: DevOptions): Pr
       say(`${nodeName(nodeId)} has failed: ${reason}`)
     }
   })
+  const orders = new Orders(cluster)
   const ended = endOnSignals(cluster)
   const startedAt = performance.now()
   try {
@@ -44,9 +45,10 @@ export async function dev({ brokers, data, port, set, command }: DevOptions): Pr
     if ((await Promise.race([started.then(() => 'ready'), failed, ended.asked])) === 'ready') {
       isReady = true
       greet(cluster, data, performance.now() - startedAt)
-      listen(cluster, ended.ask)
+      listen(orders, ended.ask)
     }
     await ended.asked
+    orders.end()
     say('stopping')
     await Promise.all([cluster.stop(), started.catch(() => {})])
   } catch (error) {
@@ -93,62 +95,12 @@ function endOnSignals(cluster: LocalCluster): Ending {
   return { asked, ask: () => ask() }
 }
 
-/** Commands, one a line, one after the other. Without anybody at the keyboard the cluster just runs. */
-function listen(cluster: LocalCluster, quit: () => void): void {
-  let queue = Promise.resolve()
+/** Commands, one a line. Without anybody at the keyboard the cluster just runs. */
+function listen(orders: Orders, quit: () => void): void {
   process.stdin.on('error', () => {})
   createInterface({ input: process.stdin }).on('line', line => {
     const command = parseCommand(line)
     if (command.verb === 'quit') return quit()
-    queue = queue.then(() => obey(cluster, command)).catch(error => say((error as Error).message))
+    orders.take(command)
   })
-}
-
-async function obey(cluster: LocalCluster, command: Command): Promise<void> {
-  switch (command.verb) {
-    case 'nothing':
-    case 'quit':
-      return
-    case 'help':
-      return sayPlainly(HELP)
-    case 'status': {
-      const [view, controller] = [await cluster.view(), await cluster.controller()]
-      return sayPlainly(statusLines(cluster, view, controller).join('\n'))
-    }
-    case 'unknown':
-      return say(`does not know '${command.text}'; help lists the commands`)
-    default: {
-      const nodeId = command.target === 'controller' ? await cluster.controller() : command.target
-      if (nodeId === null) return say('knows no controller just now')
-      if (!cluster.has(nodeId)) return say(`has no node ${nodeId}`)
-      return await act(cluster, command.verb, nodeId)
-    }
-  }
-}
-
-async function act(cluster: LocalCluster, verb: Verb, nodeId: number): Promise<void> {
-  const node = cluster.process(nodeId)
-  const cannot = (why: string) => say(`${nodeName(nodeId)} ${why}`)
-  switch (verb) {
-    case 'kill':
-      if (node.isDown) return cannot('is not running')
-      return await tellFailover(cluster, nodeId, 'was killed', () => node.kill())
-    case 'stop':
-      if (node.isDown) return cannot('is not running')
-      return await tellFailover(cluster, nodeId, 'stops in order', () => node.stop())
-    case 'pause':
-      if (!node.isUp) return cannot('is not running')
-      return await tellFailover(cluster, nodeId, 'is held', async () => node.pause())
-    case 'resume':
-      if (node.state !== 'paused') return cannot('is not held')
-      node.resume()
-      return await tellReturn(cluster, nodeId, 'goes on')
-    case 'start':
-      if (node.state === 'paused') return cannot('is held; resume lets it go on')
-      if (!node.isDown) return cannot('is running')
-      await node.start()
-      return await tellReturn(cluster, nodeId, 'is back')
-    default:
-      return verb satisfies never
-  }
 }

@@ -26,6 +26,8 @@ export class NodeProcess {
   #child: ChildProcess | null = null
   #state: NodeState = 'stopped'
   #ended: Promise<void> = Promise.resolve()
+  #ready: Promise<void> = Promise.resolve()
+  #isReady = false
   #lastWords = ''
 
   constructor(options: NodeProcessOptions) {
@@ -39,6 +41,16 @@ export class NodeProcess {
 
   get pid(): number | null {
     return this.#child?.pid ?? null
+  }
+
+  /** Resolves when there is no process any more. */
+  get ended(): Promise<void> {
+    return this.#ended
+  }
+
+  /** As `start()` of its present process. */
+  get ready(): Promise<void> {
+    return this.#ready
   }
 
   /** It can answer: neither down nor held. */
@@ -62,6 +74,7 @@ export class NodeProcess {
     })
     this.#child = child
     this.#state = 'starting'
+    this.#isReady = false
     this.#lastWords = ''
     this.#ended = new Promise(resolve => {
       child.once('close', (code, signal) => {
@@ -73,7 +86,8 @@ export class NodeProcess {
       })
     })
     this.#listen(child)
-    return this.#ready(child)
+    this.#ready = this.#untilReady(child)
+    return this.#ready
   }
 
   /** In order: hands over what it leads, and finishes what it accepted. */
@@ -102,7 +116,7 @@ export class NodeProcess {
 
   resume(): void {
     if (this.#state !== 'paused') return
-    this.#state = 'running'
+    this.#state = this.#isReady ? 'running' : 'starting'
     this.#signal('SIGCONT')
   }
 
@@ -119,11 +133,12 @@ export class NodeProcess {
     })
   }
 
-  #ready(child: ChildProcess): Promise<void> {
+  #untilReady(child: ChildProcess): Promise<void> {
     return new Promise((resolve, reject) => {
       if (child.stdout === null) return reject(new Error('the process has no standard output'))
       createInterface({ input: child.stdout }).on('line', line => {
         if (!/^moldau \S+ is ready on/.test(line)) return
+        this.#isReady = true
         if (this.#state === 'starting') this.#state = 'running'
         resolve()
       })

@@ -32,6 +32,7 @@ const METADATA_TOPIC = '__cluster_metadata'
 
 export class Watch {
   readonly #connections = new Map<number, Connection>()
+  #isClosed = false
 
   /** What that node knows of the cluster; null if it does not answer in time. */
   view(place: Place, limitMs = LIMIT_MS): Promise<ClusterView | null> {
@@ -74,6 +75,7 @@ export class Watch {
   }
 
   close(): void {
+    this.#isClosed = true
     for (const connection of this.#connections.values()) connection.destroy()
     this.#connections.clear()
   }
@@ -94,8 +96,16 @@ export class Watch {
     const known = this.#connections.get(place.nodeId)
     if (known !== undefined) return known
     const connection = await connect(place.host, place.port, { clientId: 'moldau-watch' })
+    if (this.#isClosed) {
+      connection.destroy()
+      return connection
+    }
     this.#connections.get(place.nodeId)?.destroy()
     this.#connections.set(place.nodeId, connection)
+    // A node that comes back is not asked over the connection that died with it.
+    void connection.closed.then(() => {
+      if (this.#connections.get(place.nodeId) === connection) this.#connections.delete(place.nodeId)
+    })
     return connection
   }
 

@@ -6,9 +6,11 @@ import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { type Test, test } from 'tap'
 import { loadConfig } from '../../broker/config.ts'
+import { connect } from '../../clients/connection.ts'
 import { parseCommand } from '../../clients/dev/commands.ts'
 import { layOut, nodesOf } from '../../clients/dev/layout.ts'
 import { freePorts, isFree } from '../../clients/free-ports.ts'
+import { createTopics } from '../../protocol/messages/create-topics.ts'
 import { UNHOOKED } from '../process/broker-process.ts'
 
 const COMMAND = fileURLToPath(new URL('../../broker/moldau.cjs', import.meta.url))
@@ -82,7 +84,8 @@ interface Dev {
   readonly child: ChildProcess
   readonly ended: Promise<number | null>
   out(): string
-  printed(what: RegExp): Promise<RegExpExecArray>
+  /** From that place in the output on. */
+  printed(what: RegExp, from?: number): Promise<RegExpExecArray>
 }
 
 function startDev(t: Test, cwd: string, ...args: string[]): Dev {
@@ -100,10 +103,10 @@ function startDev(t: Test, cwd: string, ...args: string[]): Dev {
     })
   }
   const ended = new Promise<number | null>(resolve => child.on('close', resolve))
-  const printed = (what: RegExp) =>
+  const printed = (what: RegExp, from = 0) =>
     new Promise<RegExpExecArray>((resolve, reject) => {
       const check = () => {
-        const match = what.exec(out)
+        const match = what.exec(out.slice(from))
         if (match === null) return
         checks.delete(check)
         resolve(match)
@@ -133,12 +136,13 @@ test('ready, killed and started by command, stopped in order, and its data are t
   const first = startDev(t, directory, '--brokers', '1', '--set', 'num.partitions=2')
   await first.printed(/moldau is ready: 1 broker on 127\.0\.0\.1:\d+ after/)
   const cluster = (await first.printed(/clusterId=(\S+)/))[1]
-  first.child.stdin?.write('kill 7\nk1\nkill 1\nfly 1\ns1\nstatus\n')
+  first.child.stdin?.write('kill 7\nk1\nkill 1\nfly 1\ns1\n')
   await first.printed(/has no node 7/)
   await first.printed(/node 1 was killed/)
   await first.printed(/node 1 is not running/)
   await first.printed(/does not know 'fly 1'/)
   await first.printed(/node 1 is back/)
+  first.child.stdin?.write('status\n')
   await first.printed(/node 1 {2}running +127\.0\.0\.1:\d+, pid \d+, leads 0, controller/)
   first.child.stdin?.end('quit\n')
   t.equal(await first.ended, 0)
@@ -152,6 +156,46 @@ test('ready, killed and started by command, stopped in order, and its data are t
   t.equal((await second.printed(/clusterId=(\S+)/))[1], cluster, 'the same cluster')
   second.child.kill('SIGINT')
   t.equal(await second.ended, 0)
+})
+
+/** All that is printed from now on is new. */
+function typed(dev: Dev, ...lines: string[]): (what: RegExp) => Promise<RegExpExecArray> {
+  const from = dev.out().length
+  dev.child.stdin?.write(lines.map(each => `${each}\n`).join(''))
+  return what => dev.printed(what, from)
+}
+
+test('no command waits for what the cluster makes of another', async t => {
+  const dev = startDev(t, t.testdir(), '--brokers', '3', '--set', 'moldau.http.listener=off')
+  const port = Number((await dev.printed(/3 brokers on 127\.0\.0\.1:(\d+)/))[1])
+  const client = await connect('127.0.0.1', port)
+  const topics = [{ name: 'orders', numPartitions: 6, replicationFactor: 3 }]
+  t.equal((await client.send(createTopics, 7, { topics, timeoutMs: 10_000 })).topics[0]?.errorCode, 0)
+  client.destroy()
+
+  // Nobody can be elected for what 1 and 2 led.
+  const held = typed(dev, 'pause 1', 'pause 2', 'resume 1', 'status')
+  await held(/node 2 is held; it led [1-6] of 6 partitions/)
+  await held(/node 1 goes on/)
+  await held(/node 2 {2}paused/)
+  await typed(dev, 'resume 2')(/node 2: all its copies are in sync/)
+
+  // One of three is not ready by itself.
+  const killed = typed(dev, 'kill 1', 'kill 2', 'kill 3', 'start 1', 'pause 1', 'resume 1', 'start 1', 'status')
+  await killed(/node 1 is starting already/)
+  await killed(/node 1 {2}starting.*\n.*node 2 {2}killed/)
+  const whole = typed(dev, 'start 2', 'start 3')
+  for (const id of [1, 2, 3]) await whole(new RegExp(`node ${id}: all its copies are in sync`))
+  await typed(dev, 'status')(/6 partitions, 0 with a replica missing or behind, 0 without a leader/)
+
+  // What is done to one node is done in order.
+  const again = typed(dev, 'stop 1', 'stop 1', 'start 1', 'kill 1', 'status')
+  await again(
+    /stops in order[\s\S]*is stopping already[\s\S]*node 1 {2}stopping[\s\S]*node 1 starts[\s\S]*node 1 was killed/
+  )
+  dev.child.stdin?.write('quit\nstart 1\n')
+  t.equal(await dev.ended, 0)
+  t.notMatch(dev.out(), /moldau stopping[\s\S]*node 1 starts/)
 })
 
 test('no broker outlives its commander', async t => {
