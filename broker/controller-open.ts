@@ -44,11 +44,11 @@ export interface ControllerParts {
 
 /** Loads the metadata. Listeners of `controller.metadata` should be there before `controller.start()`. */
 export async function openController(parts: ControllerParts): Promise<Controller> {
-  const { catalog, network, nodeId, config, clock, stalls, random, logger } = parts
+  const { network, nodeId, config, clock, stalls, random, logger } = parts
   const metadataLog = await openMetadataLog(parts)
   const { incarnationId, controllerEndPoints, settled } = parts
   const self = { nodeId, incarnationId, controllerEndPoints }
-  const newClusterId = (): Uuid => catalog.clusterId ?? config.get('moldau.cluster.id') ?? random.uuid()
+  const newClusterId = (): Uuid => metadataLog.namedClusterId ?? random.uuid()
   const probeThere = (address: Address) => probe(network, clock, address, PROBE_MS)
   return new Controller({
     ...{ metadataLog, nodeId, config, clock, stalls, random, logger, self, newClusterId, settled, probe: probeThere }
@@ -72,6 +72,7 @@ async function openMetadataLog(parts: ControllerParts): Promise<MetadataLog> {
     fetchMaxBytes: () => config.get('controller.quorum.fetch.max.bytes'),
     snapshotMaxBytes: () => config.get('controller.quorum.fetch.snapshot.max.bytes'),
     clusterId: () => catalog.clusterId,
+    configuredClusterId: config.get('moldau.cluster.id'),
     adoptClusterId: clusterId => catalog.adoptClusterId(clusterId),
     snapshotBytesMax: () => config.get('metadata.log.max.record.bytes.between.snapshots'),
     snapshotIntervalMs: () => config.get('metadata.log.max.snapshot.interval.ms') || Number.POSITIVE_INFINITY

@@ -47,6 +47,8 @@ export interface MetadataLogOptions {
   readonly snapshotMaxBytes: () => number
   /** What the directory says now; null while it says nothing. */
   readonly clusterId: () => Uuid | null
+  /** What this node was told to call a new cluster (moldau.cluster.id); null: nothing. */
+  readonly configuredClusterId: Uuid | null
   /** Writes it down, durably. Rejects where the directory is of another cluster. */
   readonly adoptClusterId: (clusterId: Uuid) => Promise<void>
   readonly network: Network
@@ -169,6 +171,11 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
   /** The cluster's id: of meta.properties, or as committed; null while nobody knows one. */
   get clusterId(): Uuid | null {
     return this.#o.clusterId() ?? clusterIdOf(this.cache.image)
+  }
+
+  /** What a new cluster is to be called: a voter has that id already. Null where nobody has one. */
+  get namedClusterId(): Uuid | null {
+    return this.#participant.cluster.forNewCluster
   }
 
   /** True once the cache has reached a leader's high watermark as told in this life, the cluster id is known, and this

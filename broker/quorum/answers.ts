@@ -8,12 +8,13 @@ import type { RequestOf, ResponseDraft } from '../../protocol/schema.ts'
 import { type BrokerId, type Uuid, ZERO_UUID } from '../../protocol/types.ts'
 import { METADATA_TOPIC } from '../../replication/controller/topic-names.ts'
 import type { Effect, Input } from '../../replication/quorum/inputs.ts'
+import type { NamedCluster } from './named-cluster.ts'
 
 type Answer = Omit<Extract<Effect, { kind: 'reply' }>, 'kind' | 'token'>
 
 export interface AnswersOptions {
   readonly nodeId: BrokerId
-  readonly clusterId: () => Uuid | null
+  readonly cluster: NamedCluster
   readonly take: (input: Input) => void
   /** What is known now, for answers that the quorum is not asked for. */
   readonly view: () => { readonly epoch: number; readonly leaderId: BrokerId }
@@ -39,6 +40,8 @@ export class QuorumAnswers {
     if (typeof asked === 'number') return { errorCode: asked }
     const { replicaId: candidateId, replicaEpoch: epoch, lastOffset, lastOffsetEpoch, preVote: isPreVote } = asked
     const isIllegal = isPreVote ? lastOffsetEpoch > epoch : lastOffsetEpoch >= epoch
+    const { cluster } = this.#o
+    cluster.hear(candidateId, request.clusterId)
     const about = { candidateId, epoch, lastOffset, lastOffsetEpoch, isPreVote }
     const answer =
       lastOffset < 0 || lastOffsetEpoch < 0 || isIllegal
@@ -46,13 +49,16 @@ export class QuorumAnswers {
         : this.#isMistaken(request.voterId, asked.voterDirectoryId)
           ? this.#refusal(ErrorCode.INVALID_VOTER_KEY)
           : await this.#quorum(token => ({ kind: 'vote-requested', token, ...about }))
-    return topicsOf({ ...partitionOf(answer), voteGranted: answer.isGranted })
+    // Whoever asks with nothing may be about to found a cluster, and would give it an id that is not the one.
+    const isIgnorant = isPreVote && lastOffset === 0 && request.clusterId === null && cluster.isNamed
+    return topicsOf({ ...partitionOf(answer), voteGranted: answer.isGranted && !isIgnorant })
   }
 
   async onBegin(request: RequestOf<typeof beginQuorumEpoch>): Promise<ResponseDraft<typeof beginQuorumEpoch>> {
     const asked = this.#only(request)
     if (typeof asked === 'number') return { errorCode: asked }
     const { leaderId, leaderEpoch: epoch } = asked
+    this.#o.cluster.hear(leaderId, request.clusterId)
     const answer = this.#isMistaken(request.voterId, asked.voterDirectoryId)
       ? this.#refusal(ErrorCode.INVALID_VOTER_KEY)
       : await this.#quorum(token => ({ kind: 'begin-requested', token, leaderId, epoch }))
@@ -84,7 +90,7 @@ export class QuorumAnswers {
 
   /** The one partition that there is, or what is wrong with the request. */
   #only<P extends { readonly partitionIndex: number }>({ clusterId, topics }: Asked<P>): P | number {
-    const own = this.#o.clusterId()
+    const { own } = this.#o.cluster
     // Who knows none yet is asked by those who do, and the other way round.
     if (own !== null && clusterId !== null && clusterId !== own) return ErrorCode.INCONSISTENT_CLUSTER_ID
     const [topic, ...otherTopics] = topics

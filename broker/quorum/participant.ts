@@ -13,6 +13,7 @@ import type { Network } from '../net/network.ts'
 import type { Stalls } from '../stalls.ts'
 import { QuorumAnswers } from './answers.ts'
 import { type FollowerOptions, QuorumFollower } from './follower.ts'
+import { NamedCluster } from './named-cluster.ts'
 import { QuorumPeers } from './peers.ts'
 import type { QuorumLog } from './quorum-log.ts'
 import { QuorumRunner } from './runner.ts'
@@ -42,6 +43,8 @@ export interface ParticipantOptions {
   readonly fetchMaxBytes: () => number
   readonly snapshotMaxBytes: () => number
   readonly clusterId: () => Uuid | null
+  /** Of a cluster that is still to be (moldau.cluster.id). */
+  readonly configuredClusterId: Uuid | null
   readonly log: QuorumLog
   readonly files: Files
   readonly network: Network
@@ -63,6 +66,7 @@ export class Participant {
   readonly server: QuorumServer
   readonly answers: QuorumAnswers
   readonly peers: QuorumPeers
+  readonly cluster: NamedCluster
   readonly #o: ParticipantOptions
   readonly #follower: QuorumFollower
   /** Voters that said that they are of another cluster, until they say otherwise: a directory may be put right, and must
@@ -90,9 +94,12 @@ export class Participant {
     })
     const { runner } = this
     const view = () => this.#view
-    this.peers = new QuorumPeers({ ...others, network, clock, logger, clusterId, requestTimeoutMs })
+    const own = () => clusterId() ?? o.configuredClusterId
+    const cluster = new NamedCluster({ own, logger, voters: quorum.voters })
+    this.cluster = cluster
+    this.peers = new QuorumPeers({ ...others, network, clock, logger, cluster, requestTimeoutMs })
     this.server = new QuorumServer({ quorum, runner, log, clock, clusterId, view, onOwn })
-    this.answers = new QuorumAnswers({ nodeId, clusterId, view, take: input => runner.take(input) })
+    this.answers = new QuorumAnswers({ nodeId, cluster, view, take: input => runner.take(input) })
     this.#follower = new QuorumFollower({
       ...{ quorum, runner, log, peers: this.peers, clock, logger, nodeId, clusterId, requestTimeoutMs, onFailure },
       ...{ fetchMaxBytes: o.fetchMaxBytes, snapshotMaxBytes: o.snapshotMaxBytes },
@@ -228,15 +235,17 @@ export class Participant {
     const { logger } = this.#o
     if (this.#foreign.has(voter)) return
     this.#foreign.add(voter)
-    logger.warn({ voter, clusterId: this.#o.clusterId() }, 'voter-of-another-cluster')
-    if (this.#foreign.size > this.quorum.voters.length / 2) this.#fail(this.#foreignTo(voter))
+    logger.warn({ voter, clusterId: this.cluster.clusterId }, 'voter-of-another-cluster')
+    // What this node was only told of is not its own to defend.
+    const isAlone = this.#foreign.size > this.quorum.voters.length / 2
+    if (isAlone && this.cluster.own !== null) this.#fail(this.#foreignTo(voter))
   }
 
   #foreignTo(voter: BrokerId): MoldauError {
-    const { clusterId, log } = this.#o
+    const { log } = this.#o
     return new MoldauError(
       'ERR_WRONG_DIRECTORY',
-      `${log.log.directory}: it belongs to cluster ${clusterId()}, voter ${voter} says that it is of another`
+      `${log.log.directory}: it belongs to cluster ${this.cluster.own}, voter ${voter} says that it is of another`
     )
   }
 }

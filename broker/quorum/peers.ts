@@ -6,7 +6,7 @@ import { isFailure } from '../../protocol/failure.ts'
 import { beginQuorumEpoch } from '../../protocol/messages/begin-quorum-epoch.ts'
 import { endQuorumEpoch } from '../../protocol/messages/end-quorum-epoch.ts'
 import { vote } from '../../protocol/messages/vote.ts'
-import type { BrokerId, Uuid } from '../../protocol/types.ts'
+import type { BrokerId } from '../../protocol/types.ts'
 import { METADATA_TOPIC } from '../../replication/controller/topic-names.ts'
 import type { Effect, Input } from '../../replication/quorum/inputs.ts'
 import type { Clock } from '../clock.ts'
@@ -14,6 +14,7 @@ import type { VoterAddress } from '../config.ts'
 import type { Logger } from '../log.ts'
 import type { Address, Network } from '../net/network.ts'
 import { PeerLink, probe } from '../peers.ts'
+import type { NamedCluster } from './named-cluster.ts'
 
 const VOTE_VERSION = 2
 const BEGIN_QUORUM_EPOCH_VERSION = 1
@@ -27,7 +28,7 @@ export interface QuorumPeersOptions {
   readonly network: Network
   readonly clock: Clock
   readonly logger: Logger
-  readonly clusterId: () => Uuid | null
+  readonly cluster: NamedCluster
   readonly requestTimeoutMs: () => number
   /** That voter says that it belongs to another cluster. */
   readonly onForeign: (voter: BrokerId) => void
@@ -74,10 +75,10 @@ export class QuorumPeers {
   }
 
   async vote({ to, epoch, lastOffset, lastOffsetEpoch, isPreVote }: Send<'send-vote'>): Promise<Input | null> {
-    const { nodeId, clusterId } = this.#o
+    const { nodeId, cluster } = this.#o
     const partition = { partitionIndex: 0, replicaEpoch: epoch, replicaId: nodeId, lastOffset, lastOffsetEpoch }
     const topics = [{ topicName: METADATA_TOPIC, partitions: [{ ...partition, preVote: isPreVote }] }]
-    const request = { clusterId: clusterId(), voterId: to, topics }
+    const request = { clusterId: cluster.clusterId, voterId: to, topics }
     const response = await this.#ask(to, link => link.send(vote, VOTE_VERSION, request))
     const answer = this.#sound(to, response)
     if (answer === null) return null
@@ -87,10 +88,10 @@ export class QuorumPeers {
   }
 
   async begin({ to, epoch }: Send<'send-begin'>): Promise<Input | null> {
-    const { nodeId, clusterId } = this.#o
+    const { nodeId, cluster } = this.#o
     const partition = { partitionIndex: 0, leaderId: nodeId, leaderEpoch: epoch }
     const topics = [{ topicName: METADATA_TOPIC, partitions: [partition] }]
-    const request = { clusterId: clusterId(), voterId: to, topics, leaderEndpoints: this.#ownEndpoints() }
+    const request = { clusterId: cluster.clusterId, voterId: to, topics, leaderEndpoints: this.#ownEndpoints() }
     const response = await this.#ask(to, link => link.send(beginQuorumEpoch, BEGIN_QUORUM_EPOCH_VERSION, request))
     const answer = this.#sound(to, response)
     return answer && { kind: 'begin-answered', from: to, epoch: answer.leaderEpoch, leaderId: answer.leaderId }
@@ -98,11 +99,11 @@ export class QuorumPeers {
 
   /** Resolves when it was answered, or will not be. */
   async end({ to, epoch, preferredSuccessors }: Send<'send-end'>): Promise<void> {
-    const { nodeId, clusterId } = this.#o
+    const { nodeId, cluster } = this.#o
     const preferredCandidates = preferredSuccessors.map(candidateId => ({ candidateId }))
     const partition = { partitionIndex: 0, leaderId: nodeId, leaderEpoch: epoch, preferredCandidates }
     const topics = [{ topicName: METADATA_TOPIC, partitions: [partition] }]
-    const request = { clusterId: clusterId(), topics, leaderEndpoints: this.#ownEndpoints() }
+    const request = { clusterId: cluster.clusterId, topics, leaderEndpoints: this.#ownEndpoints() }
     await this.#ask(to, link => link.send(endQuorumEpoch, END_QUORUM_EPOCH_VERSION, request))
   }
 

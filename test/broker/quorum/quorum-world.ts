@@ -227,6 +227,7 @@ export class QuorumNode {
       fetchMaxBytes: () => config.get('controller.quorum.fetch.max.bytes'),
       snapshotMaxBytes: () => config.get('controller.quorum.fetch.snapshot.max.bytes'),
       clusterId: () => catalog.clusterId,
+      configuredClusterId: config.get('moldau.cluster.id'),
       adoptClusterId: id => catalog.adoptClusterId(id),
       snapshotBytesMax: () => config.get('metadata.log.max.record.bytes.between.snapshots'),
       snapshotIntervalMs: () => Number.POSITIVE_INFINITY
@@ -247,7 +248,7 @@ export class QuorumNode {
   #lead(log: MetadataLog): void {
     this.told.push(`lead ${log.leaderEpoch}`)
     if (log.cache.image.metadataVersion > 0) return
-    const clusterId = log.clusterId ?? this.#process?.random.uuid() ?? ''
+    const clusterId = log.namedClusterId ?? this.#process?.random.uuid() ?? ''
     const id = { resourceType: 4, resourceName: '', name: 'moldau.cluster.id', value: clusterId }
     log.append([
       recordAt(30, 'FeatureLevelRecord', { name: 'metadata.version', featureLevel: 30 }),

@@ -307,6 +307,57 @@ test('directories that an operator formatted make a cluster of that id', async t
   world.end()
 })
 
+const NAMED = 'AAAAAAAAAAAAAAAAAAfoRQ'
+const OTHER = 'BBBBBBBBBBBBBBBBBBfoRQ'
+
+test('one node that knows the id of the new cluster is enough, whoever leads first', async t => {
+  const leaders = new Set<number>()
+  for (let seed = 1; seed <= 12; seed++) {
+    const isFormatted = seed % 2 === 0
+    const setOf = (id: number) => (id === 1 && !isFormatted ? [`moldau.cluster.id=${NAMED}`] : [])
+    const world = new QuorumWorld({ seed, setOf })
+    if (isFormatted) await world.node(1).format(NAMED)
+    await world.startAll()
+    const isFormed = () => world.isInStep() && world.nodes.every(node => node.log?.isCaughtUp)
+    t.ok(await world.waitFor(isFormed, 5000), `seed ${seed}: ${world.nodes.map(node => node.failure)}`)
+    t.same(
+      world.nodes.map(node => node.catalog?.clusterId),
+      [NAMED, NAMED, NAMED]
+    )
+    leaders.add(world.leader?.id ?? 0)
+    world.end()
+  }
+  t.ok(leaders.size > 1, `led first: ${[...leaders]}`)
+})
+
+test('voters with different ids make no cluster, and say so in one line', async t => {
+  for (const isFormatted of [true, false]) {
+    const ids = new Map([
+      [1, NAMED],
+      [3, OTHER]
+    ])
+    const setOf = (id: number) => (ids.has(id) && !isFormatted ? [`moldau.cluster.id=${ids.get(id)}`] : [])
+    const world = new QuorumWorld({ seed: 43, setOf })
+    if (isFormatted) for (const [id, clusterId] of ids) await world.node(id).format(clusterId)
+    await world.startAll()
+    await world.run(20_000)
+    t.equal(world.leader, null)
+    const lines = world.node(2).lines.filter(line => line.includes('voters-of-different-clusters'))
+    t.equal(lines.length, 1)
+    t.match(lines[0], new RegExp(`voter 1: ${NAMED}`))
+    t.match(lines[0], new RegExp(`voter 3: ${OTHER}`))
+    t.equal(world.node(2).failure, null, 'it waits until the operator has decided')
+    // He has: node 3 begins anew.
+    if (isFormatted) {
+      world.node(3).wipe()
+      await world.node(3).format(NAMED)
+      await world.until(world.node(3).start())
+      t.ok(await world.waitFor(() => world.isInStep() && world.node(2).catalog?.clusterId === NAMED, 20_000))
+    }
+    world.end()
+  }
+})
+
 test('a leader with another history below the high watermark ends the node; nothing committed is cut', async t => {
   const world = await formed({ seed: 19 })
   await fill(world, 'topic', 5)
