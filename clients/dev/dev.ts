@@ -6,7 +6,8 @@ import { MoldauError } from '../../protocol/failure.ts'
 import { LocalCluster } from './cluster.ts'
 import { parseCommand } from './commands.ts'
 import { nodeName, say, sayPlainly, showLine } from './console.ts'
-import { layOut } from './layout.ts'
+import { layOut, type NodeLayout } from './layout.ts'
+import { holdDirectory } from './lock.ts'
 import { Orders } from './orders.ts'
 
 export interface DevOptions {
@@ -21,8 +22,22 @@ export interface DevOptions {
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
 /** Resolves when the cluster has stopped. */
-export async function dev({ brokers, data, port, set, command }: DevOptions): Promise<void> {
-  const nodes = await layOut({ directory: data, brokers, port, set })
+export async function dev(options: DevOptions): Promise<void> {
+  const { brokers, data, port, set } = options
+  let release = async (): Promise<void> => {}
+  const hold = async (directory: string) => {
+    release = (await holdDirectory(directory)).release
+  }
+  try {
+    await run(await layOut({ directory: data, brokers, port, set, hold }), options)
+  } finally {
+    await release()
+  }
+  say('has stopped')
+  process.exit(0)
+}
+
+async function run(nodes: readonly NodeLayout[], { data, command }: DevOptions): Promise<void> {
   let isReady = false
   let fail: (reason: string) => void = () => {}
   const failed = new Promise<never>((_, reject) => {
@@ -55,8 +70,6 @@ export async function dev({ brokers, data, port, set, command }: DevOptions): Pr
     await cluster.kill()
     throw error
   }
-  say('has stopped')
-  process.exit(0)
 }
 
 function greet(cluster: LocalCluster, data: string, tookMs: number): void {

@@ -23,6 +23,8 @@ export interface LayoutOptions {
   readonly port: number | null
   /** Settings for all nodes, `key=value`; they go before ours. */
   readonly set?: readonly string[]
+  /** Before a port is looked at and a file is written: whether the directory may be used. */
+  readonly hold?: (directory: string) => Promise<void>
 }
 
 export const MOST_BROKERS = 9
@@ -37,6 +39,7 @@ const ATTEMPTS = 20
 export async function layOut(options: LayoutOptions): Promise<NodeLayout[]> {
   const directory = resolve(options.directory)
   checkCount(directory, options.brokers)
+  await options.hold?.(directory)
   const port = options.port === null ? await freeRange(options.brokers) : await given(options.port, options.brokers)
   const nodes = nodesOf(directory, options.brokers, port, options.set ?? [])
   try {

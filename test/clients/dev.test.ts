@@ -198,14 +198,25 @@ test('no command waits for what the cluster makes of another', async t => {
   t.notMatch(dev.out(), /moldau stopping[\s\S]*node 1 starts/)
 })
 
-test('no broker outlives its commander', async t => {
-  const dev = startDev(t, t.testdir(), '--brokers', '1')
-  await dev.printed(/moldau is ready/)
-  dev.child.stdin?.write('status\n')
-  const pid = Number((await dev.printed(/pid (\d+)/))[1])
-  dev.child.kill('SIGKILL')
-  await dev.ended
+test('a directory is of one commander at a time, and no broker outlives its own', async t => {
+  const directory = t.testdir()
+  const first = startDev(t, directory, '--brokers', '1')
+  await first.printed(/moldau is ready/)
+  const file = `${directory}/moldau-cluster/node-1.properties`
+  const text = readFileSync(file, 'utf8')
+  const second = startDev(t, directory, '--brokers', '1')
+  t.equal(await second.ended, 1)
+  t.match(second.out(), /^moldau: directory \S+\/moldau-cluster: a cluster is running in it already;[^\n]*\n$/)
+  t.equal(readFileSync(file, 'utf8'), text, 'nothing was written')
+  first.child.stdin?.write('status\n')
+  const pid = Number((await first.printed(/pid (\d+)/))[1])
+  first.child.kill('SIGKILL')
+  await first.ended
   t.ok(await goes(pid), 'the broker noticed')
+  const third = startDev(t, directory, '--brokers', '1')
+  await third.printed(/moldau is ready/)
+  third.child.kill('SIGINT')
+  t.equal(await third.ended, 0)
 })
 
 test('a broker that cannot start ends the whole with its own line', async t => {
