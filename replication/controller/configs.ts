@@ -7,6 +7,7 @@ import type { MetadataImage } from '../metadata/image.ts'
 import type { MetadataRecord } from '../metadata/records.ts'
 import { CLUSTER_ID } from './activation.ts'
 import { type Decision, DONE, isElrEnabled, type Outcome, type Rules, recordFor, refused } from './decision.ts'
+import { clearElr } from './partition-change.ts'
 
 /** AlterConfigOp.OpType */
 export const ConfigOperation = { SET: 0, DELETE: 1, APPEND: 2, SUBTRACT: 3 } as const
@@ -104,8 +105,7 @@ function changeOne(
     records.push(recordFor(image)('ConfigRecord', { resourceType, resourceName, name, value }))
     // Eligible leader replicas had everything as long as nothing was committed below the old minimum (KIP-966).
     if (name === MIN_ISR && isElrEnabled(image)) {
-      const topicName = resourceType === ResourceType.TOPIC ? resourceName : ''
-      records.push(recordFor(image)('ClearElrRecord', { topicName }))
+      records.push(...clearElr(image, resourceType === ResourceType.TOPIC ? resourceName : ''))
     }
   }
   return DONE

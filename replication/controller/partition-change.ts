@@ -3,7 +3,7 @@
 import type { BrokerId } from '../../protocol/types.ts'
 import { ResourceType } from '../metadata/delta.ts'
 import type { MetadataImage, Topic } from '../metadata/image.ts'
-import { isDirectoryOnline } from '../metadata/partition.ts'
+import { isDirectoryOnline, RECOVERING } from '../metadata/partition.ts'
 import type { MetadataRecord } from '../metadata/records.ts'
 import { defaultDirectory, isActive, isElrEnabled, type Rules, recordFor } from './decision.ts'
 import { changePartition, type Wish } from './election.ts'
@@ -43,6 +43,45 @@ export function partitionChange(
   if (!change) return null
   const record = recordFor(image)('PartitionChangeRecord', { topicId: topic.topicId, partitionId, ...change })
   return record as PartitionChangeRecord
+}
+
+/**
+ * Nobody is eligible by an old minimum any more (KIP-966): of a topic, or of all where the name is empty. A partition
+ * without anybody in sync is told at once who was: with no leader nothing was committed since. Kafka takes that away, and
+ * with it the only way back that loses nothing: a topic of one replica, whose broker is down at that moment, would wait
+ * for an unclean election for ever.
+ */
+export function clearElr(image: MetadataImage, topicName: string): MetadataRecord[] {
+  const records = [recordFor(image)('ClearElrRecord', { topicName })]
+  for (const [ids, { elr, lastKnownElr }] of withoutIsr(image, topicName)) {
+    const change = { ...ids, eligibleLeaderReplicas: elr, lastKnownElr }
+    records.push(recordFor(image)('PartitionChangeRecord', change))
+  }
+  return records
+}
+
+/**
+ * As clearElr, for all topics, where the feature is switched off: older clusters know no eligible replicas, and keep the
+ * last ones in sync instead. The last known leader is one whose log may be shorter: it leads as recovering.
+ */
+export function dropElr(image: MetadataImage): MetadataRecord[] {
+  const records = [recordFor(image)('ClearElrRecord', { topicName: '' })]
+  for (const [ids, { elr, lastKnownElr }] of withoutIsr(image, '')) {
+    const change = elr.length > 0 ? { isr: elr } : { isr: lastKnownElr, leaderRecoveryState: RECOVERING }
+    records.push(recordFor(image)('PartitionChangeRecord', { ...ids, ...change }))
+  }
+  return records
+}
+
+/** Partitions with nobody in sync, of whom it is known who may lead next. */
+function* withoutIsr(image: MetadataImage, topicName: string) {
+  for (const { name, topicId, partitions } of image.topicsByName.values()) {
+    if (topicName !== '' && name !== topicName) continue
+    for (const [partitionId, partition] of partitions.entries()) {
+      const isKnown = partition.elr.length > 0 || partition.lastKnownElr.length > 0
+      if (partition.isr.length === 0 && isKnown) yield [{ topicId, partitionId }, partition] as const
+    }
+  }
 }
 
 /** The newest setting, committed or not: who counts as eligible by an older one may miss records later (KIP-966). */

@@ -10,6 +10,7 @@ import type { MetadataImage } from '../metadata/image.ts'
 import type { MetadataRecord } from '../metadata/records.ts'
 import { type Decision, DONE, type Outcome, type Rules, recordFor, refused } from './decision.ts'
 import { FEATURES } from './features.ts'
+import { dropElr } from './partition-change.ts'
 
 type Request = RequestOf<typeof updateFeatures>
 type Update = Request['featureUpdates'][number]
@@ -122,9 +123,7 @@ function recordsOf(image: MetadataImage, updates: readonly Update[], rules: Rule
     if (maxVersionLevel === present) return []
     const level = make('FeatureLevelRecord', { name: feature, featureLevel: maxVersionLevel })
     if (feature !== ELR_NAME) return [level]
-    return maxVersionLevel > 0
-      ? [level, ...oneMinIsr(image, rules)]
-      : [level, make('ClearElrRecord', { topicName: '' })]
+    return [level, ...(maxVersionLevel > 0 ? oneMinIsr(image, rules) : dropElr(image))]
   })
 }
 

@@ -1,14 +1,15 @@
 // Settings changed by request, blocks of producer ids, and broker sessions.
-import { test } from 'tap'
+import { type Test, test } from 'tap'
 import { errorName } from '../../../protocol/errors.ts'
 import { clusterIdOf, decideActivation } from '../../../replication/controller/activation.ts'
 import { decideFence } from '../../../replication/controller/brokers.ts'
 import { decideAlterConfigs, decideIncrementalAlterConfigs } from '../../../replication/controller/configs.ts'
 import { decideAllocateProducerIds } from '../../../replication/controller/leaders.ts'
 import { Sessions } from '../../../replication/controller/sessions.ts'
+import { decideUpdateFeatures } from '../../../replication/controller/update-features.ts'
 import { MetadataImage } from '../../../replication/metadata/image.ts'
 import { recordAt } from '../../../replication/metadata/records.ts'
-import { cluster, partition, run, shows, withTopic } from './cluster.ts'
+import { cluster, heartbeat, idOf, partition, register, run, shows, withTopic } from './cluster.ts'
 
 test('blocks of producer ids never overlap', async t => {
   const on = cluster([1])
@@ -136,6 +137,46 @@ test('a new min ISR forgets who was eligible under the old one (KIP-966)', async
   shows(t, partition(on), { elr: [1] })
   t.equal(alter(2, 'a', '1'), 'NONE')
   shows(t, partition(on), { elr: [] }, 'broker 1 may miss what is committed from now on')
+})
+
+/** Nobody is in sync: both replicas are known to have everything, or both crashed since, and 1 led last. */
+function leaderless(t: Test, how: 'eligible' | 'last known') {
+  const on = withTopic([1, 2], [1, 2], { 'min.insync.replicas': '2' })
+  for (const id of [2, 1]) run(on, { records: decideFence(on.image, id, on.rules), reply: null })
+  if (how === 'last known') for (const id of [1, 2]) register(on, id, { incarnationId: idOf(`crashed ${id}`) })
+  const known = { leader: -1, isr: [], elr: how === 'eligible' ? [2, 1] : [], lastKnownElr: [1] }
+  shows(t, partition(on), known)
+  return { on, known, leaderRecoveryState: how === 'eligible' ? 0 : 1 }
+}
+
+test('a new min ISR leaves a partition with nobody in sync its way back', async t => {
+  const resources = [
+    { resourceType: 4, resourceName: '' },
+    { resourceType: 2, resourceName: 'a' }
+  ]
+  const configs = [{ name: 'min.insync.replicas', configOperation: 0, value: '1' }]
+  for (const how of ['eligible', 'last known'] as const) {
+    for (const resource of resources) {
+      const { on, known, leaderRecoveryState } = leaderless(t, how)
+      run(on, decideIncrementalAlterConfigs(on.image, [{ ...resource, configs }], false, on.rules))
+      shows(t, partition(on), known, `${how}, resource type ${resource.resourceType}`)
+      heartbeat(on, 1)
+      shows(t, partition(on), { leader: 1, isr: [1], lastKnownElr: [], leaderRecoveryState })
+    }
+  }
+})
+
+test('without eligible leader replicas those are in sync who last were', async t => {
+  for (const how of ['eligible', 'last known'] as const) {
+    const { on, leaderRecoveryState } = leaderless(t, how)
+    const level = { feature: 'eligible.leader.replicas.version', maxVersionLevel: 0, upgradeType: 2 }
+    const request = { featureUpdates: [{ ...level, allowDowngrade: false }], validateOnly: false }
+    t.equal(run(on, decideUpdateFeatures(on.image, request, { voters: [100] }, on.rules)).errorCode, 0)
+    const isr = how === 'eligible' ? [2, 1] : [1]
+    shows(t, partition(on), { leader: -1, isr, elr: [], lastKnownElr: [], leaderRecoveryState })
+    heartbeat(on, 1)
+    shows(t, partition(on), { leader: 1, isr, elr: [], leaderRecoveryState })
+  }
 })
 
 test('the cluster keeps its id, whatever is done with the settings of all brokers', async t => {
