@@ -174,3 +174,14 @@ export function connection(connectionId = 7): Caller & { readonly end: () => voi
   const abort = new AbortController()
   return { connectionId, signal: abort.signal, end: () => abort.abort() }
 }
+
+/** A heartbeat of another broker, which has read all metadata. */
+export function signOfLife(
+  { controller }: Life,
+  wish: { brokerId: number; brokerEpoch: number; wantFence?: boolean; wantShutDown?: boolean },
+  caller: Caller | null = null
+) {
+  const nothing = { wantFence: false, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
+  const currentMetadataOffset = controller.metadata.endOffset - 1
+  return controller.heartbeat({ ...nothing, currentMetadataOffset, ...wish }, caller)
+}

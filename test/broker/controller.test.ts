@@ -10,7 +10,7 @@ import { ErrorCode, errorName } from '../../protocol/errors.ts'
 import { recordAt } from '../../replication/metadata/records.ts'
 import type { MemoryFiles } from '../../storage/files-memory.ts'
 import { shows } from '../replication/controller/cluster.ts'
-import { connection, METADATA, Node, otherBroker, registrationOf, turns } from './controller-fixture.ts'
+import { connection, METADATA, Node, otherBroker, registrationOf, signOfLife, turns } from './controller-fixture.ts'
 
 test('a first life, a second one: new epochs, the same cluster', async t => {
   const node = new Node()
@@ -147,11 +147,7 @@ test('a broker that falls silent is fenced; its neighbour with the same id is tu
   const life = await node.start()
   const brokerEpoch = await otherBroker(t, life, 2)
   const caller = connection()
-  const beat = (wantFence = false) => {
-    const currentMetadataOffset = life.controller.metadata.endOffset - 1
-    const wish = { wantFence, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
-    return life.controller.heartbeat({ brokerId: 2, brokerEpoch, currentMetadataOffset, ...wish }, caller)
-  }
+  const beat = (wantFence = false) => signOfLife(life, { brokerId: 2, brokerEpoch, wantFence }, caller)
   t.match(await beat(), { errorCode: 0, isFenced: false })
   const other = await life.controller.registerBroker(registrationOf(life, 2), connection())
   t.equal(errorName(other.errorCode), 'DUPLICATE_BROKER_REGISTRATION')
@@ -191,9 +187,7 @@ test('a new controller fences the earlier life of its own node, after all who ar
   for (const brokerId of [2, 3]) {
     const registered = registrationOf(before, brokerId, `host-${brokerId}`)
     const { brokerEpoch } = await before.controller.registerBroker(registered, connection())
-    const wish = { wantFence: false, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
-    const currentMetadataOffset = before.controller.metadata.endOffset - 1
-    await before.controller.heartbeat({ brokerId, brokerEpoch, currentMetadataOffset, ...wish }, null)
+    await signOfLife(before, { brokerId, brokerEpoch })
   }
   const replicas = [
     [1, 3],
@@ -249,9 +243,7 @@ test('a dead broker whose next life is refused is fenced in its time', async t =
   const first = registrationOf(life, 2)
   const caller = connection()
   const { brokerEpoch } = await life.controller.registerBroker(first, caller)
-  const wish = { wantFence: false, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
-  const currentMetadataOffset = life.controller.metadata.endOffset - 1
-  await life.controller.heartbeat({ brokerId: 2, brokerEpoch, currentMetadataOffset, ...wish }, caller)
+  await signOfLife(life, { brokerId: 2, brokerEpoch }, caller)
   caller.end()
   const next = registrationOf(life, 2)
   const refused = await life.controller.registerBroker({ ...next, features: [] }, connection(8))
@@ -272,11 +264,7 @@ test('a broker that stops may go once the others have read so, whichever control
     const node = new Node()
     let life = await node.start()
     const brokerEpoch = await otherBroker(t, life, 2)
-    const beat = (wantShutDown: boolean) => {
-      const currentMetadataOffset = life.controller.metadata.endOffset - 1
-      const wish = { wantFence: false, wantShutDown, offlineLogDirs: [], cordonedLogDirs: null }
-      return life.controller.heartbeat({ brokerId: 2, brokerEpoch, currentMetadataOffset, ...wish }, null)
-    }
+    const beat = (wantShutDown: boolean) => signOfLife(life, { brokerId: 2, brokerEpoch, wantShutDown })
     await beat(false)
     const assignments = [{ partitionIndex: 0, brokerIds: [2, 1] }]
     const topic = { name: 'a', numPartitions: -1, replicationFactor: -1, assignments, configs: [] }
@@ -303,11 +291,7 @@ test('leadership goes back to preferred replicas at its interval, unless that is
     const node = new Node({ set })
     const life = await node.start()
     const brokerEpoch = await otherBroker(t, life, 2)
-    const beat = (wantFence: boolean) => {
-      const currentMetadataOffset = life.controller.metadata.endOffset - 1
-      const wish = { wantFence, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
-      return life.controller.heartbeat({ brokerId: 2, brokerEpoch, currentMetadataOffset, ...wish }, null)
-    }
+    const beat = (wantFence: boolean) => signOfLife(life, { brokerId: 2, brokerEpoch, wantFence })
     await beat(false)
     const assignments = [{ partitionIndex: 0, brokerIds: [2, 1] }]
     const topic = { name: 'a', numPartitions: -1, replicationFactor: -1, assignments, configs: [] }
@@ -336,11 +320,7 @@ test('a full round of leaderships that go back is followed by the next one at on
   const node = new Node({ set: ['leader.imbalance.check.interval.seconds=20'] })
   const life = await node.start()
   const brokerEpoch = await otherBroker(t, life, 2)
-  const beat = async (wantFence = false) => {
-    const currentMetadataOffset = life.controller.metadata.endOffset - 1
-    const wish = { wantFence, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: null }
-    await life.controller.heartbeat({ brokerId: 2, brokerEpoch, currentMetadataOffset, ...wish }, null)
-  }
+  const beat = (wantFence = false) => signOfLife(life, { brokerId: 2, brokerEpoch, wantFence })
   await beat()
   const assignments = Array.from({ length: 2001 }, (_, partitionIndex) => ({ partitionIndex, brokerIds: [1, 2] }))
   const topic = { name: 'a', numPartitions: -1, replicationFactor: -1, assignments, configs: [] }
