@@ -1,7 +1,7 @@
 // How the settings of one broker become what its parts want: advertised endpoints and limits on connections.
 import { hostname } from 'node:os'
 import type { Endpoint } from '../replication/controller/activation.ts'
-import { isEveryAddress } from './config/endpoints.ts'
+import { type AdvertisedListener, isEveryAddress } from './config/endpoints.ts'
 import type { BrokerConfig } from './config.ts'
 
 /** A listener and the port that it really has. */
@@ -17,21 +17,26 @@ const PLAINTEXT = 0
 
 /** What is registered for clients and other brokers. A listener without a host is known by this machine's name. */
 export function advertised(config: BrokerConfig, bound: readonly BoundListener[]): Endpoint[] {
-  return config.advertisedListeners.map(({ name, host, port }) => ({
-    name,
-    host: host ?? hostname(),
-    port: port !== 0 ? port : (bound.find(each => each.name === name)?.port ?? 0),
+  return config.advertisedListeners.map(each => ({
+    ...{ name: each.name, host: each.host ?? hostname(), port: portOf(each, bound) },
     securityProtocol: PLAINTEXT
   }))
 }
 
-export function endpointsFor(bound: readonly BoundListener[]): Endpoint[] {
-  return bound.map(({ name, host, port }) => ({
-    name,
-    host: isEveryAddress(host) ? hostname() : host,
-    port,
-    securityProtocol: PLAINTEXT
-  }))
+/** What is registered for who looks for this controller. A listener that names no host is where the voters look for it;
+ *  that may be another port, mapped on its way, of the first listener alone. */
+export function advertisedControllers(config: BrokerConfig, bound: readonly BoundListener[]): Endpoint[] {
+  const voter = config.voters.find(each => each.nodeId === config.nodeId)
+  const known = voter === undefined || isEveryAddress(voter.host) ? null : voter
+  return config.advertisedControllers.map((each, index) => {
+    const isMapped = each.host === null && index === 0 && known !== null && known.port !== 0
+    const port = isMapped ? known.port : portOf(each, bound)
+    return { name: each.name, host: each.host ?? known?.host ?? hostname(), port, securityProtocol: PLAINTEXT }
+  })
+}
+
+function portOf({ name, port }: AdvertisedListener, bound: readonly BoundListener[]): number {
+  return port !== 0 ? port : (bound.find(each => each.name === name)?.port ?? 0)
 }
 
 /** max.connections.per.ip.overrides (`host:count,...`) before max.connections.per.ip. */

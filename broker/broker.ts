@@ -8,7 +8,7 @@ import type { Files } from '../storage/files.ts'
 import { NodeFiles } from '../storage/files-node.ts'
 import { type OpenKeyStore, openLevelStore } from '../storage/snapshot-cache.ts'
 import { forgetIfSuspect, previousBrokerEpoch, storeBrokerEpoch } from './broker-epoch.ts'
-import { advertised, type BoundListener, connectionsPerIp, endpointsFor } from './broker-settings.ts'
+import { advertised, advertisedControllers, type BoundListener, connectionsPerIp } from './broker-settings.ts'
 import { type Clock, type Random, systemClock, systemRandom } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import type { Controller } from './controller.ts'
@@ -195,7 +195,7 @@ async function assemble(parts: Parts, catalog: Catalog, bound: readonly BoundLis
   const stalls = new Stalls(clock)
   stalls.start()
   const settled = (): Promise<void> => partitions.settled()
-  const controllerEndPoints = endpointsFor(bound.filter(each => each.isController))
+  const controllerEndPoints = advertisedControllers(config, bound)
   const controller = await openController({
     ...{ catalog, files, network, nodeId, config, clock, stalls, random, logger: log, incarnationId },
     ...{ controllerEndPoints, settled, onFatal }

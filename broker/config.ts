@@ -46,6 +46,7 @@ export class BrokerConfig {
   readonly dataDirectory: string
   readonly listeners: readonly Listener[]
   readonly advertisedListeners: readonly AdvertisedListener[]
+  readonly advertisedControllers: readonly AdvertisedListener[]
   readonly interBrokerListener: string
   /** controller.quorum.voters; empty: this node is alone. */
   readonly voters: readonly VoterAddress[]
@@ -65,6 +66,7 @@ export class BrokerConfig {
     const endpoints = this.#endpoints()
     this.listeners = endpoints.listeners
     this.advertisedListeners = endpoints.advertised
+    this.advertisedControllers = endpoints.advertisedControllers
     this.interBrokerListener = endpoints.interBrokerListener
     this.nodeId = this.get('node.id')
     this.dataDirectory = checkTogether(this)

@@ -3,7 +3,6 @@
 // in a cluster every node gives every broker's registered address, the same from all nodes.
 import type { BrokerId } from '../protocol/types.ts'
 import { isDirectoryOnline, type Partition } from '../replication/metadata/partition.ts'
-import { isEveryAddress } from './config/endpoints.ts'
 import type { RequestContext } from './handlers/handler.ts'
 import type { Services } from './services.ts'
 
@@ -70,8 +69,9 @@ export function controllerEndpoints(
   services: Services
 ): NodeEndpoint[] {
   const { controllers } = services.metadata.image
-  const own = services.config.listeners.find(each => each.name === context.listenerName)
-  const isSole = services.config.voters.length <= 1 && own !== undefined && isEveryAddress(own.host)
+  const { advertisedControllers, voters } = services.config
+  const own = advertisedControllers.find(each => each.name === context.listenerName)
+  const isSole = voters.length <= 1 && own?.host === null
   return [...controllers.values()].flatMap(({ controllerId, endPoints }) => {
     const registered = endPoints.find(each => each.name === context.listenerName)
     if (registered === undefined) return []

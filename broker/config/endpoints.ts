@@ -11,14 +11,14 @@ export interface Listener {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
-  /** Serves controllers, and is not advertised. */
+  /** Serves controllers, and is not advertised to clients. */
   readonly controller: boolean
 }
 
 export interface AdvertisedListener {
   readonly name: string
   readonly protocol: SecurityProtocol
-  /** Null: the local address of the client's own connection. */
+  /** Null: none is named (a client is told the local address of its own connection). */
   readonly host: string | null
   /** 0: the port that the listener of that name got. */
   readonly port: number
@@ -27,6 +27,8 @@ export interface AdvertisedListener {
 export interface Endpoints {
   readonly listeners: readonly Listener[]
   readonly advertised: readonly AdvertisedListener[]
+  /** Of every controllers' listener: told to controllers, and to who asks them. */
+  readonly advertisedControllers: readonly AdvertisedListener[]
   /** The listener that brokers use between each other. */
   readonly interBrokerListener: string
 }
@@ -61,8 +63,18 @@ export function endpointsOf(settings: EndpointSettings): Endpoints {
   })
   if (listeners.length === 0) fail('listeners: at least one is needed, as PLAINTEXT://localhost:9092')
   checkListeners(listeners, controllers)
-  const advertised = advertisedOf(settings.advertised, listeners)
-  return { listeners, advertised, interBrokerListener: interBrokerListener(settings, advertised) }
+  const given = givenOf(settings.advertised ?? [], listeners)
+  const ofControllers = listeners.filter(each => each.controller)
+  const isOfController = (each: AdvertisedListener) => ofControllers.some(({ name }) => name === each.name)
+  const advertised =
+    given.length > 0
+      ? given.filter(each => !isOfController(each))
+      : listeners.filter(each => !each.controller).map(unnamed)
+  const advertisedControllers = ofControllers.map(
+    listener => given.find(each => each.name === listener.name) ?? unnamed(listener)
+  )
+  const interBroker = interBrokerListener(settings, advertised)
+  return { listeners, advertised, advertisedControllers, interBrokerListener: interBroker }
 }
 
 function parseEndpoint(key: string, text: string): { name: string; host: string; port: number } {
@@ -119,23 +131,23 @@ function isIpv6(host: string): boolean {
   return host.includes(':')
 }
 
-function advertisedOf(given: readonly string[] | null, listeners: readonly Listener[]): AdvertisedListener[] {
-  if (given === null || given.length === 0) {
-    return listeners
-      .filter(each => !each.controller)
-      .map(({ name, protocol, host, port }) => ({ name, protocol, host: EVERYWHERE.has(host) ? null : host, port }))
-  }
-  return given.flatMap(text => {
+/** Known by what it is bound to. */
+function unnamed({ name, protocol, host, port }: Listener): AdvertisedListener {
+  return { name, protocol, host: EVERYWHERE.has(host) ? null : host, port }
+}
+
+/** KafkaConfig.scala: effectiveAdvertisedBrokerListeners and effectiveAdvertisedControllerListeners take their share. */
+function givenOf(given: readonly string[], listeners: readonly Listener[]): AdvertisedListener[] {
+  return given.map(text => {
     const { name, host, port } = parseEndpoint('advertised.listeners', text)
     const listener = listeners.find(each => each.name === name)
     if (listener === undefined) return fail(`advertised.listeners: ${name} is not among listeners`)
-    if (listener.controller) return []
     if (host !== '' && EVERYWHERE.has(host)) {
       return fail(
-        `advertised.listeners=${text}: clients cannot connect to ${host}; name an address, or leave the host empty`
+        `advertised.listeners=${text}: nobody can connect to ${host}; name an address, or leave the host empty`
       )
     }
-    return [{ name, protocol: listener.protocol, host: host === '' ? null : host, port }]
+    return { name, protocol: listener.protocol, host: host === '' ? null : host, port }
   })
 }
 

@@ -1,6 +1,8 @@
 // The settings of a broker: how values are read, sources and their precedence, refusals in clear words, listeners, and
 // dynamic changes.
+import { hostname } from 'node:os'
 import { test } from 'tap'
+import { advertisedControllers } from '../../broker/broker-settings.ts'
 import { canonicalText, parseSetting, type Setting } from '../../broker/config/setting.ts'
 import { nearestKey, settingOf } from '../../broker/config/table.ts'
 import { BrokerConfig, loadConfig } from '../../broker/config.ts'
@@ -279,7 +281,7 @@ test('listeners: names, hosts, ports, and what clients are told', async t => {
       ['listeners=PLAINTEXT://:1,B://a:1', 'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,B:PLAINTEXT'],
       /same port 1/
     ],
-    [['advertised.listeners=PLAINTEXT://0.0.0.0:1'], /clients cannot connect to 0\.0\.0\.0/],
+    [['advertised.listeners=PLAINTEXT://0.0.0.0:1'], /nobody can connect to 0\.0\.0\.0/],
     [['advertised.listeners=X://a:1'], /X is not among listeners/],
     [['controller.listener.names=C'], /C is not among listeners/],
     [['controller.listener.names=PLAINTEXT'], /none is left for clients/],
@@ -288,6 +290,42 @@ test('listeners: names, hosts, ports, and what clients are told', async t => {
   ]
   for (const [set, message] of refusals)
     t.throws(() => loadConfig({ set }), { code: 'ERR_CONFIG', message }, set.join(' '))
+})
+
+test("controllers' listeners: what is advertised, else where the voters look, else where it listens", async t => {
+  const bound = [
+    { name: 'PLAINTEXT', host: '', port: 9092, isController: false },
+    { name: 'C', host: '', port: 9093, isController: true },
+    { name: 'D', host: '', port: 9094, isController: true }
+  ]
+  const told = (...set: string[]) => {
+    const names = ['controller.listener.names=C', 'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,C:PLAINTEXT']
+    const { config } = loadConfig({ set: ['listeners=PLAINTEXT://:9092,C://0.0.0.0:9093', ...names, ...set] })
+    t.same(
+      config.advertisedListeners.map(each => each.name),
+      ['PLAINTEXT'],
+      'clients are told nothing of them'
+    )
+    return advertisedControllers(config, bound).map(({ name, host, port }) => `${name} ${host} ${port}`)
+  }
+  const voters = 'controller.quorum.voters=1@host1:19093,2@host2:9093'
+  const advertised = 'advertised.listeners=PLAINTEXT://host1:9092'
+  t.same(told(voters, `${advertised},C://one.example.org:29093`), ['C one.example.org 29093'])
+  t.same(told(`${advertised},c://one.example.org:0`), ['C one.example.org 9093'])
+  t.same(told(voters), ['C host1 19093'])
+  t.same(told(voters, advertised), ['C host1 19093'], 'a list may say nothing of them')
+  t.same(told(voters, 'listeners=PLAINTEXT://:9092,C://inside:9093'), ['C inside 9093'])
+  t.same(told(), [`C ${hostname()} 9093`])
+  t.same(told('controller.quorum.voters=1@anything:0'), ['C anything 9093'])
+  const two = [
+    'listeners=PLAINTEXT://:9092,C://:9093,D://:9094',
+    'controller.listener.names=C,D',
+    'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,C:PLAINTEXT,D:PLAINTEXT'
+  ]
+  t.same(told(voters, ...two), ['C host1 19093', 'D host1 9094'])
+  const nowhere = `${advertised},C://0.0.0.0:9093`
+  t.throws(() => told(nowhere), { code: 'ERR_CONFIG', message: /nobody can connect to 0\.0\.0\.0/ })
+  t.throws(() => told('advertised.listeners=C://one:1'), { code: 'ERR_CONFIG', message: /at least one is needed/ })
 })
 
 test('dynamic changes: precedence, live topics, notices, and values that are of no use', async t => {

@@ -101,3 +101,22 @@ test("a controller's listener serves controllers", async t => {
   await until(() => world.lines.at(-1)?.msg === 'connection-ended', 'a line')
   t.match(world.lines.at(-1), { reason: 'API key 3 is not served here' })
 })
+
+test("a controller's address is the one that is advertised for it", async t => {
+  const world = await worldOf(
+    t,
+    'listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://:0',
+    'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'controller.listener.names=CONTROLLER',
+    'advertised.listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://one.example.org:0'
+  )
+  const port = world.broker.services.metadata.image.controllers.get(1)?.endPoints[0]?.port ?? 0
+  const client = await connect('127.0.0.1', port)
+  const cluster = await client.send(describeCluster, 1, { endpointType: 2 })
+  t.match(cluster.brokers, [{ brokerId: 1, host: 'one.example.org', port }])
+  const topics = [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }]
+  const quorum = await client.send(describeQuorum, 2, { topics })
+  t.match(quorum.nodes, [{ nodeId: 1, listeners: [{ name: 'CONTROLLER', host: 'one.example.org', port }] }])
+  await client.close()
+  t.same(await told('127.0.0.1', portOf(world, 'PLAINTEXT')), Array(3).fill(`127.0.0.1 ${portOf(world, 'PLAINTEXT')}`))
+})
