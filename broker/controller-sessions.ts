@@ -102,13 +102,18 @@ export class BrokerSessions {
     return this.#sessions.isValid(brokerId, this.#o.clock.monotonicMs())
   }
 
+  /** Its connection lives. */
+  isConnected(brokerId: BrokerId): boolean {
+    const caller = this.#callers.get(brokerId)
+    return caller === null || caller?.signal.aborted === false
+  }
+
   /**
    * Another incarnation wants the place of a broker whose session is valid: true if that one is surely gone. It is not
    * while its connection lives; it is if the newcomer listens where it listened, or if nobody listens there.
    */
   async isSucceeded(brokerId: BrokerId, newcomer: Address | null): Promise<boolean> {
-    const caller = this.#callers.get(brokerId)
-    if (caller === null || caller?.signal.aborted === false) return false
+    if (this.isConnected(brokerId)) return false
     const address = this.#o.addressOf(brokerId)
     if (!address) return false
     if (newcomer && newcomer.host === address.host && newcomer.port === address.port) return true

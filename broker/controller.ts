@@ -146,7 +146,7 @@ export class Controller implements MachineState<MetadataRecord> {
     this.decide(image => decideActivation(image, facts)).catch(error => this.#failed(error, 'activation-failed'))
     this.#balancedMs = this.#uncleanMs = clock.monotonicMs()
     this.#scheduleTick()
-    void this.#sessions.begin(this.#others()).then(() => this.#fenceEarlierLife())
+    void this.#sessions.begin(this.#others()).then(() => this.#fenceEarlierLives())
     for (const listener of this.#onActivation) listener()
   }
 
@@ -168,15 +168,19 @@ export class Controller implements MachineState<MetadataRecord> {
     return brokers.filter(broker => !broker.fenced && isCounted(broker)).map(({ brokerId }) => brokerId)
   }
 
-  /** This node listens again, but its broker registers only once all its logs are open: an earlier life would lead as long,
-   *  and who looks for it finds this one (Kafka gives it a session, ClusterControlManager.activate). After those that are
-   *  surely gone: the last one in sync is the one to lead next, and this one comes back. Alone it is soon enough when it
-   *  registers: nobody could lead instead. */
-  #fenceEarlierLife(): void {
-    const { nodeId, incarnationId } = this.#o.self
-    const { brokers } = this.#newest
-    const own = brokers.get(nodeId)
-    if (brokers.size > 1 && own !== undefined && own.incarnationId !== incarnationId) this.#fence(nodeId, 'gone')
+  /** A node that is back says so as a controller first: its broker registers only once all its logs are open. An earlier
+   *  life would lead as long, and who looks for it finds the new one, this node too (Kafka gives it a session,
+   *  ClusterControlManager.activate). After those that are surely gone: the last one in sync is the one to lead next, and
+   *  these come back. A sole broker is soon enough when it registers: nobody could lead instead. */
+  #fenceEarlierLives(): void {
+    const { brokers, controllers } = this.#newest
+    if (brokers.size <= 1) return
+    for (const { brokerId, incarnationId, fenced } of brokers.values()) {
+      const presentId = controllers.get(brokerId)?.incarnationId ?? incarnationId
+      if (fenced || presentId === incarnationId || this.#sessions.isConnected(brokerId)) continue
+      this.#sessions.remove(brokerId)
+      this.#fence(brokerId, 'gone')
+    }
   }
 
   #addressOf(endPoints: Broker['endPoints']): Address | null {
@@ -297,8 +301,10 @@ export class Controller implements MachineState<MetadataRecord> {
     return this.decide((image, rules) => decideAlterPartition(image, request, rules))
   }
 
-  registerController(request: RequestOf<typeof controllerRegistration>) {
-    return this.decide(image => decideRegisterController(image, request))
+  async registerController(request: RequestOf<typeof controllerRegistration>) {
+    const reply = await this.decide(image => decideRegisterController(image, request))
+    this.#fenceEarlierLives()
+    return reply
   }
 
   unregisterBroker(brokerId: BrokerId) {

@@ -237,12 +237,24 @@ test('a new controller fences the earlier life of its own node, after all who ar
   second.crash()
 })
 
+test('a node that says that it is back leads nothing of its earlier life, unless that one is still heard', async t => {
+  const life = await new Node().start()
+  const caller = connection()
+  await signOfLife(life, { brokerId: 2, brokerEpoch: await otherBroker(t, life, 2) }, caller)
+  const back = { ...registrationOf(life, 2), controllerId: 2, zkMigrationReady: false }
+  for (const isGone of [false, true]) {
+    if (isGone) caller.end()
+    await life.controller.registerController(back)
+    await turns()
+    t.equal(life.image.brokers.get(2)?.fenced, isGone)
+  }
+})
+
 test('a dead broker whose next life is refused is fenced in its time', async t => {
   const node = new Node()
   const life = await node.start()
-  const first = registrationOf(life, 2)
   const caller = connection()
-  const { brokerEpoch } = await life.controller.registerBroker(first, caller)
+  const { brokerEpoch } = await life.controller.registerBroker(registrationOf(life, 2), caller)
   await signOfLife(life, { brokerId: 2, brokerEpoch }, caller)
   caller.end()
   const next = registrationOf(life, 2)
