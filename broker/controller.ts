@@ -146,7 +146,7 @@ export class Controller implements MachineState<MetadataRecord> {
     this.decide(image => decideActivation(image, facts)).catch(error => this.#failed(error, 'activation-failed'))
     this.#balancedMs = this.#uncleanMs = clock.monotonicMs()
     this.#scheduleTick()
-    void this.#sessions.begin(this.#others()).then(() => this.#fenceEarlierLives())
+    void this.#sessions.begin(this.#others()).then(() => this.#fenceEarlierLife(self.nodeId))
     for (const listener of this.#onActivation) listener()
   }
 
@@ -172,15 +172,14 @@ export class Controller implements MachineState<MetadataRecord> {
    *  life would lead as long, and who looks for it finds the new one, this node too (Kafka gives it a session,
    *  ClusterControlManager.activate). After those that are surely gone: the last one in sync is the one to lead next, and
    *  these come back. A sole broker is soon enough when it registers: nobody could lead instead. */
-  #fenceEarlierLives(): void {
+  #fenceEarlierLife(brokerId: BrokerId): void {
     const { brokers, controllers } = this.#newest
-    if (brokers.size <= 1) return
-    for (const { brokerId, incarnationId, fenced } of brokers.values()) {
-      const presentId = controllers.get(brokerId)?.incarnationId ?? incarnationId
-      if (fenced || presentId === incarnationId || this.#sessions.isConnected(brokerId)) continue
-      this.#sessions.remove(brokerId)
-      this.#fence(brokerId, 'gone')
-    }
+    const broker = brokers.get(brokerId)
+    if (brokers.size <= 1 || broker === undefined || broker.fenced || this.#sessions.isConnected(brokerId)) return
+    const presentId = controllers.get(brokerId)?.incarnationId ?? broker.incarnationId
+    if (presentId === broker.incarnationId) return
+    this.#sessions.remove(brokerId)
+    this.#fence(brokerId, 'gone')
   }
 
   #addressOf(endPoints: Broker['endPoints']): Address | null {
@@ -303,7 +302,7 @@ export class Controller implements MachineState<MetadataRecord> {
 
   async registerController(request: RequestOf<typeof controllerRegistration>) {
     const reply = await this.decide(image => decideRegisterController(image, request))
-    this.#fenceEarlierLives()
+    this.#fenceEarlierLife(request.controllerId)
     return reply
   }
 

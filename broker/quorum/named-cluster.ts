@@ -49,15 +49,21 @@ export class NamedCluster {
 
   /** A voter has named its cluster, or says that it knows none. */
   hear(voter: BrokerId, clusterId: Uuid | null): void {
-    const { logger, voters } = this.#o
-    if (this.own !== null || clusterId === null || !voters.includes(voter)) return
-    this.#named.set(voter, clusterId)
-    const heard = this.#heard
-    if (heard !== null) this.#agreed = heard
-    else if (!this.#isDisputeTold) {
+    const { voters } = this.#o
+    if (this.own !== null || !voters.includes(voter)) return
+    // Its directory was begun anew, or it had only been told, and now by voters who differ.
+    if (clusterId === null) this.#named.delete(voter)
+    else this.#named.set(voter, clusterId)
+    this.#agreed = this.#named.size === 0 ? null : (this.#heard ?? this.#agreed)
+    this.#tellDispute()
+  }
+
+  #tellDispute(): void {
+    const isDispute = this.#named.size > 0 && this.#heard === null
+    if (isDispute && !this.#isDisputeTold) {
       const named = [...this.#named].map(([id, name]) => `voter ${id}: ${name}`).join(', ')
-      logger.error({ named }, 'voters-of-different-clusters')
+      this.#o.logger.error({ named }, 'voters-of-different-clusters')
     }
-    this.#isDisputeTold = heard === null
+    this.#isDisputeTold = isDispute
   }
 }

@@ -71,7 +71,9 @@ export function changePartition(partition: Partition, wish: Wish, now: Circumsta
     change.leader = elected.leader
     if (elr.includes(elected.leader)) {
       isr = [elected.leader]
-      elr = elr.filter(id => id !== elected.leader)
+      // Where it may commit alone (the minimum was lowered meanwhile), the others are not complete for long.
+      const isEnough = isr.length >= Math.min(now.minIsr, target.replicas.length)
+      elr = isEnough ? [] : elr.filter(id => id !== elected.leader)
     }
     if (elected.unclean) {
       change.isr = [elected.leader]
