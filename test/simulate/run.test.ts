@@ -23,6 +23,23 @@ test('a few seeds with every kind of fault', async t => {
   t.ok(statistics.elections > 4 && statistics.generations > 4, 'leaders and generations changed')
 })
 
+test('a node away for an hour of writes, then a disk lost, then the power of all: nothing acked is lost', async t => {
+  const hourMs = 60 * MINUTE_MS
+  const faults: Fault[] = [
+    { atMs: 5_000, kind: 'kill', node: 0, other: 1, ms: hourMs, dice: 7 },
+    { atMs: hourMs + 35_000, kind: 'wipe', node: 1, other: 0, ms: 3_000, dice: 7 },
+    { atMs: hourMs + 80_000, kind: 'power-loss-all', node: 2, other: 0, ms: 2_000, dice: 7 }
+  ]
+  const o = { seed: 2, ms: hourMs + 100_000, brokers: 3, kinds: [], rest: 4, faults }
+  const { violation, struck, statistics } = await simulate(o)
+  t.equal(violation, null, violation?.message ?? 'no promise is broken')
+  t.same(
+    struck.map(({ kind }) => kind),
+    ['kill', 'wipe', 'power-loss-all']
+  )
+  t.ok(statistics.ackedRecords > 10_000, `${statistics.ackedRecords} records were acked`)
+})
+
 test('one broker alone', async t => {
   const { violation, statistics } = await simulate({ seed: 7, ms: MINUTE_MS / 2, brokers: 1, kinds: FAULT_KINDS })
   t.equal(violation, null, violation?.message ?? 'no promise is broken')
