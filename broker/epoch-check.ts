@@ -6,14 +6,14 @@ import type { Located } from './partitions.ts'
 const NO_EPOCH = -1
 
 /** `claimed` is -1 where the client knows none. */
-export function epochError(claimed: LeaderEpoch, leaderEpoch: LeaderEpoch): number {
+function epochError(claimed: LeaderEpoch, leaderEpoch: LeaderEpoch): number {
   if (claimed === NO_EPOCH || claimed === leaderEpoch) return ErrorCode.NONE
   return claimed < leaderEpoch ? ErrorCode.FENCED_LEADER_EPOCH : ErrorCode.UNKNOWN_LEADER_EPOCH
 }
 
-/** Which of two refusals a client is told first where this broker does not lead: that of its epoch (Partition.scala,
- *  getLocalLog). */
+/** Why a client that claims that epoch is not served, NONE where it is. Its epoch is looked at first, whether this broker
+ *  leads or not (Partition.scala, getLocalLog). */
 export function refusalOf(claimed: LeaderEpoch, { errorCode, leaderEpoch }: Located): number {
-  if (errorCode !== ErrorCode.NOT_LEADER_OR_FOLLOWER) return errorCode
+  if (errorCode !== ErrorCode.NONE && errorCode !== ErrorCode.NOT_LEADER_OR_FOLLOWER) return errorCode
   return epochError(claimed, leaderEpoch) || errorCode
 }

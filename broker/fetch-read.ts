@@ -7,7 +7,7 @@ import type { fetch } from '../protocol/messages/fetch.ts'
 import type { RequestOf } from '../protocol/schema.ts'
 import type { Offset } from '../protocol/types.ts'
 import type { ReadResult } from '../storage/log.ts'
-import { epochError, refusalOf } from './epoch-check.ts'
+import { refusalOf } from './epoch-check.ts'
 import type { FetchContext, FetchedPartition, FetchTarget } from './fetch-sessions.ts'
 import type { RequestContext } from './handlers/handler.ts'
 import type { AnswerRoom } from './net/answers.ts'
@@ -101,9 +101,8 @@ function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: b
   const { leaderId, leaderEpoch, partition } = located
   // Any negative epoch is none here (FetchRequest.java, optionalEpoch).
   const claimed = Math.max(-1, target.currentLeaderEpoch)
-  if (partition === null) return failed(refusalOf(claimed, located), leaderId, leaderEpoch)
-  const wrongEpoch = epochError(claimed, leaderEpoch)
-  if (wrongEpoch !== ErrorCode.NONE) return failed(wrongEpoch, leaderId, leaderEpoch)
+  const refusal = refusalOf(claimed, located)
+  if (partition === null || refusal !== ErrorCode.NONE) return failed(refusal, leaderId, leaderEpoch)
   if (!isServed(work, partition)) return failed(ErrorCode.NOT_LEADER_OR_FOLLOWER, leaderId, leaderEpoch)
   const upto = readableEnd(work, partition)
   const { fetchOffset } = target

@@ -204,12 +204,12 @@ export class Partitions {
     const { leader: leaderId, leaderEpoch } = registered
     const partition = this.get(topic.topicId, index) ?? this.#begin(topic, index)
     // A directory that failed has failed for each of its logs: what this broker still believes to lead may have moved.
-    const isLost = this.#options.catalog.isOffline
-    if (partition?.isLeader && !isLost && !partition.log.isOffline) {
+    const { catalog } = this.#options
+    const isOffline = catalog.isOffline || (partition ? partition.log.isOffline : this.#isRefused(topic.name, index))
+    if (partition?.isLeader && !isOffline) {
       return { errorCode: ErrorCode.NONE, topic: topic.name, partition, leaderId, leaderEpoch: partition.leaderEpoch }
     }
-    const isOffline = partition ? partition.log.isOffline : this.#isRefused(topic.name, index)
-    const errorCode = isLost || isOffline ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NOT_LEADER_OR_FOLLOWER
+    const errorCode = isOffline ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NOT_LEADER_OR_FOLLOWER
     return { errorCode, partition: null, topic: topic.name, leaderId, leaderEpoch }
   }
 

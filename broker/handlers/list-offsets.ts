@@ -6,7 +6,7 @@ import { ErrorCode } from '../../protocol/errors.ts'
 import { isFailure } from '../../protocol/failure.ts'
 import { listOffsets } from '../../protocol/messages/list-offsets.ts'
 import type { RequestOf } from '../../protocol/schema.ts'
-import { epochError, refusalOf } from '../epoch-check.ts'
+import { refusalOf } from '../epoch-check.ts'
 import { errorCodeOf } from '../net/dispatch.ts'
 import type { Partition } from '../partition.ts'
 import type { Services } from '../services.ts'
@@ -74,9 +74,8 @@ async function answerOne(request: Request, topic: string, asked: Asked, version:
   if (since !== undefined && version < since) return { errorCode: ErrorCode.UNSUPPORTED_VERSION }
   if (timestamp < EARLIEST_PENDING_UPLOAD) return { errorCode: ErrorCode.UNSUPPORTED_VERSION }
   const located = services.partitions.locate(topic, null, partitionIndex)
-  if (located.partition === null) return { errorCode: refusalOf(currentLeaderEpoch, located) }
-  const wrongEpoch = epochError(currentLeaderEpoch, located.leaderEpoch)
-  if (wrongEpoch !== ErrorCode.NONE) return { errorCode: wrongEpoch }
+  const errorCode = refusalOf(currentLeaderEpoch, located)
+  if (located.partition === null || errorCode !== ErrorCode.NONE) return { errorCode }
   try {
     return await find(located.partition, timestamp, request)
   } catch (error) {

@@ -2,7 +2,7 @@
 // leader part ways (KIP-101, KIP-279, KIP-320).
 import { ErrorCode } from '../../protocol/errors.ts'
 import { offsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.ts'
-import { epochError, refusalOf } from '../epoch-check.ts'
+import { refusalOf } from '../epoch-check.ts'
 import type { Services } from '../services.ts'
 import { handler } from './handler.ts'
 
@@ -19,9 +19,8 @@ function answerOne(
   services: Services
 ) {
   const located = services.partitions.locate(topic, null, asked.partition)
-  if (located.partition === null) return { errorCode: refusalOf(asked.currentLeaderEpoch, located) }
-  const wrongEpoch = epochError(asked.currentLeaderEpoch, located.leaderEpoch)
-  if (wrongEpoch !== ErrorCode.NONE) return { errorCode: wrongEpoch }
+  const errorCode = refusalOf(asked.currentLeaderEpoch, located)
+  if (located.partition === null || errorCode !== ErrorCode.NONE) return { errorCode }
   const { log } = located.partition
   const { leaderEpoch, endOffset } = log.epochs.endOffsetFor(asked.leaderEpoch, log.logEndOffset)
   return { errorCode: ErrorCode.NONE, leaderEpoch, endOffset }

@@ -72,8 +72,7 @@ export function changePartition(partition: Partition, wish: Wish, now: Circumsta
     if (elr.includes(elected.leader)) {
       isr = [elected.leader]
       // Where it may commit alone (the minimum was lowered meanwhile), the others are not complete for long.
-      const isEnough = isr.length >= Math.min(now.minIsr, target.replicas.length)
-      elr = isEnough ? [] : elr.filter(id => id !== elected.leader)
+      elr = mayCommit({ ...target, isr }, now) ? [] : elr.filter(id => id !== elected.leader)
     }
     if (elected.unclean) {
       change.isr = [elected.leader]
@@ -114,15 +113,20 @@ function completed(target: Assignment): Assignment {
   return { isr, replicas, addingReplicas: [], removingReplicas: [] }
 }
 
+/** Whether those in sync are enough: whoever is not among them falls behind what is committed. */
+function mayCommit({ isr, replicas }: Pick<Assignment, 'isr' | 'replicas'>, { minIsr }: Circumstances): boolean {
+  return isr.length >= Math.min(minIsr, replicas.length)
+}
+
 /** Members that left the in-sync set below min ISR have everything committed, since nothing was committed after. */
 function eligible(
   partition: Partition,
   { isr, replicas }: Assignment,
   wish: Wish,
-  { elrEnabled, minIsr }: Circumstances
+  now: Circumstances
 ): readonly BrokerId[] {
-  if (!elrEnabled) return partition.elr
-  if (isr.length >= Math.min(minIsr, replicas.length)) return []
+  if (!now.elrEnabled) return partition.elr
+  if (mayCommit({ isr, replicas }, now)) return []
   const candidates = new Set([...partition.elr, ...partition.isr])
   // Who has no copy any more would come back with an old one.
   return [...candidates].filter(id => replicas.includes(id) && !isr.includes(id) && !wish.uncleanReplicas?.includes(id))
