@@ -17,6 +17,8 @@ export interface Sources {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
   /** `key=value` each. */
   readonly set?: readonly string[] | undefined
+  /** What messages call them where no command line gave them. */
+  readonly setOrigin?: string | undefined
 }
 
 /** The origin of values that nobody asked for. */
@@ -49,7 +51,7 @@ export interface Gathered {
   readonly warnings: readonly string[]
 }
 
-export function gather({ file, env = {}, set = [] }: Sources): Gathered {
+export function gather({ file, env = {}, set = [], setOrigin = '--set' }: Sources): Gathered {
   const values = new Map<string, Given>()
   const warnings: string[] = []
   if (file === undefined) {
@@ -58,7 +60,7 @@ export function gather({ file, env = {}, set = [] }: Sources): Gathered {
     fromFile(file, values, warnings)
   }
   fromEnvironment(env, values, warnings)
-  for (const assignment of set) fromFlag(assignment, values)
+  for (const assignment of set) fromFlag(assignment, setOrigin, values)
   warnings.push(...ignoredOnes(values))
   return { values, warnings }
 }
@@ -88,12 +90,12 @@ function fromEnvironment(
   }
 }
 
-function fromFlag(assignment: string, values: Map<string, Given>): void {
+function fromFlag(assignment: string, origin: string, values: Map<string, Given>): void {
   const at = assignment.indexOf('=')
-  if (at < 1) throw new MoldauError('ERR_CONFIG', `--set ${assignment}: must be key=value`)
+  if (at < 1) throw new MoldauError('ERR_CONFIG', `${origin} ${assignment}: must be key=value`)
   const key = assignment.slice(0, at).trim()
-  if (underlyingKey(key) === null) throw new MoldauError('ERR_CONFIG', `--set ${assignment}: ${stranger(key)}`)
-  values.set(key, { text: assignment.slice(at + 1), origin: '--set' })
+  if (underlyingKey(key) === null) throw new MoldauError('ERR_CONFIG', `${origin} ${assignment}: ${stranger(key)}`)
+  values.set(key, { text: assignment.slice(at + 1), origin })
 }
 
 function take(key: string, given: Given, values: Map<string, Given>, warnings: string[]): void {
