@@ -230,6 +230,8 @@ class Run {
       if (ledger.topic === '__cluster_metadata') s.quorumEpochs += ledger.leaders.size
       else s.elections += ledger.leaders.size
     }
+    s.snapshotsWritten = this.#world.heard.get('metadata-snapshot-written') ?? 0
+    s.snapshotsFetched = this.#world.heard.get('metadata-snapshot-fetched') ?? 0
     for (const member of this.#workload.members) s.generations += member.generations
     countFaults(s, this.#injector?.struck ?? [])
   }
@@ -240,6 +242,12 @@ const CALM = {
   'broker.heartbeat.interval.ms': 2000,
   'broker.session.timeout.ms': 9000,
   'replica.fetch.wait.max.ms': 2000
+}
+
+/** Bytes; a few elections write so many. */
+const SHORT_METADATA_LOG = {
+  'metadata.log.max.record.bytes.between.snapshots': 4000,
+  'internal.metadata.log.segment.bytes': 4000
 }
 
 /** What is the same in every run: small, and quick where waiting would teach nothing. */
@@ -256,6 +264,8 @@ function settingsFor(seed: number, brokers: number, isCalm: boolean): Record<str
     'moldau.log.level': 'info',
     // In every second run readers that are a little late read the files.
     ...(seed % 2 === 0 ? { 'moldau.tail.cache.bytes': 32 * 1024 } : {}),
+    // And in every second pair of runs the metadata log is cut behind snapshots, which whoever is late fetches.
+    ...(seed % 4 > 1 ? SHORT_METADATA_LOG : {}),
     ...(isCalm ? CALM : {})
   }
 }

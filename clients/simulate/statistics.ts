@@ -25,6 +25,10 @@ export interface Statistics {
   elections: number
   quorumEpochs: number
   generations: number
+  /** Of the metadata, by all brokers. */
+  snapshotsWritten: number
+  /** Of the metadata, by brokers whose log ended before the leader's begins. */
+  snapshotsFetched: number
   /** Time in which clients had work, a leader was there, and an ack came within the last seconds. */
   underLoadMs: number
   readonly faults: Record<FaultKind, number>
@@ -37,6 +41,7 @@ export function noStatistics(): Statistics {
     ...{ runs: 0, simulatedMs: 0, events: 0, cpuMs: 0 },
     ...{ ackedRecords: 0, ackedAttempts: 0, refusedAttempts: 0, unknownAttempts: 0 },
     ...{ committedBatches: 0, elections: 0, quorumEpochs: 0, generations: 0, underLoadMs: 0 },
+    ...{ snapshotsWritten: 0, snapshotsFetched: 0 },
     faults: Object.fromEntries(FAULT_KINDS.map(kind => [kind, 0])) as Record<FaultKind, number>,
     overlaps: {}
   }
@@ -82,7 +87,8 @@ export function inOneLine(s: Statistics): string {
   return (
     `${(seconds / 60).toFixed(1)} min, ${countOf(s)} faults, ${s.ackedRecords} records acked, ` +
     `${percent(s.underLoadMs, s.simulatedMs)} under load, ${s.elections} elections, ${s.quorumEpochs} quorum epochs, ` +
-    `${s.generations} generations, ${s.events} events, ${(s.cpuMs / Math.max(1, seconds)).toFixed(2)} ms/s`
+    `${s.generations} generations, ${s.snapshotsWritten} snapshots written and ${s.snapshotsFetched} fetched, ` +
+    `${s.events} events, ${(s.cpuMs / Math.max(1, seconds)).toFixed(2)} ms/s`
   )
 }
 
@@ -101,6 +107,7 @@ export function inFull(s: Statistics): string {
     `${s.ackedRecords} records acked; attempts: ${s.ackedAttempts} acked, ${s.refusedAttempts} refused, ${s.unknownAttempts} unknown`,
     `${percent(s.underLoadMs, s.simulatedMs)} of the time with a leader under load; ${s.elections} elections, ` +
       `${s.quorumEpochs} quorum epochs, ${s.generations} group generations`,
+    `${s.snapshotsWritten} snapshots of the metadata written, ${s.snapshotsFetched} fetched by who was late`,
     `${countOf(s)} faults:`,
     ...kinds.map(kind => `  ${kind.padEnd(width)} ${String(s.faults[kind]).padStart(7)}  ${overlapsOf(s, kind, kinds)}`)
   ]

@@ -5,6 +5,8 @@ import type { Network } from '../../broker/net/network.ts'
 import { memoryPool } from '../../protocol/memory-pool.ts'
 import { prepareCompression } from '../../protocol/records/compression.ts'
 import { Agenda } from './agenda.ts'
+import { wrongIn } from './checkers/log-lines.ts'
+import type { Violation } from './checkers/violation.ts'
 import { Dice } from './dice.ts'
 import { type LogLine, SimNode } from './node.ts'
 import type { Latency } from './sim-links.ts'
@@ -47,12 +49,16 @@ export class World {
   readonly nodes: readonly SimNode[]
   /** The newest lines of all brokers' logs. */
   readonly lines: LogLine[] = []
+  /** How often each message came in them, in the whole run. */
+  readonly heard = new Map<string, number>()
   /** Called after every event, when all promises have run out: for checkers. What it throws ends the run. */
   afterEach: (() => void) | null = null
   /** Called when a node's process has ended, by itself (`failure` says why) or not. */
   onEnded: ((node: SimNode) => void) | null = null
   #clients = 0
   #checkedCount = 0
+  /** What a broker's log told and must not tell. Whoever logs must not be disturbed: it ends the run after the event. */
+  #wrong: Violation | null = null
 
   constructor({ seed, brokers = 1, settings = {}, latency = { leastUs: 50, mostUs: 500 }, skewMs = 0 }: WorldOptions) {
     // Small slabs go round fast, and show whoever reads memory that he does not hold.
@@ -145,6 +151,7 @@ export class World {
   }
 
   #check(isDone: () => boolean): boolean {
+    if (this.#wrong !== null) throw this.#wrong
     if (this.afterEach !== null && this.agenda.count !== this.#checkedCount) {
       this.#checkedCount = this.agenda.count
       this.afterEach()
@@ -154,6 +161,8 @@ export class World {
 
   #hear(line: LogLine): void {
     this.trace.addText(line.msg)
+    this.#wrong ??= wrongIn(line)
+    this.heard.set(line.msg, (this.heard.get(line.msg) ?? 0) + 1)
     if (this.lines.push(line) > LINES_KEPT * 2) this.lines.splice(0, LINES_KEPT)
   }
 }
