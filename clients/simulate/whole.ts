@@ -7,6 +7,8 @@ import type { SimNode } from './node.ts'
 export function lackOf(nodes: readonly SimNode[], ledgers: Iterable<Ledger>): string | null {
   for (const node of nodes) {
     if (node.status !== 'up' || node.broker === null) return `node ${node.id} is ${node.status}`
+    // Nobody else may know it yet.
+    if (node.failure !== null) return `node ${node.id} gives up: ${node.failure.message}`
   }
   for (const node of nodes) {
     const lack = lackIn(node, nodes.length)

@@ -16,7 +16,9 @@ import { checkCut, checkPrefix } from '../../clients/simulate/checkers/prefix.ts
 import { History, outcomeOf, type Send } from '../../clients/simulate/history.ts'
 import { Ledger } from '../../clients/simulate/ledger.ts'
 import { type LogView, Mirror } from '../../clients/simulate/mirror.ts'
+import type { SimNode } from '../../clients/simulate/node.ts'
 import { type Row, Rows, rowAt } from '../../clients/simulate/rows.ts'
+import { lackOf } from '../../clients/simulate/whole.ts'
 import { setBaseOffset, setPartitionLeaderEpoch } from '../../protocol/records/batch.ts'
 import { buildBatch } from '../../protocol/records/builder.ts'
 
@@ -291,5 +293,14 @@ test('what an earlier life had synced stays synced, unless the disk is another o
   t.equal(look(2, 0), 1, 'and what comes anew is not synced')
   mirror.damaged()
   t.equal(look(2, 0), 0, 'another disk')
+  t.end()
+})
+
+test('a broker that gives up is not in service, though nobody else may know it yet', t => {
+  const image = { brokers: new Map([[1, { brokerId: 1, fenced: false }]]), topicsById: new Map() }
+  const node = { id: 1, status: 'up', broker: { services: { metadata: { image } } }, failure: null }
+  const lack = (failure: Error | null) => lackOf([{ ...node, failure } as unknown as SimNode], [])
+  t.equal(lack(null), null)
+  t.equal(lack(new Error('sync: EIO')), 'node 1 gives up: sync: EIO')
   t.end()
 })
