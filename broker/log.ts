@@ -1,6 +1,7 @@
 // The broker's log, on standard error: event name as message, data as fields; transitions, not traffic. JSON lines for
 // machines; on a terminal one short line each for people. The only file that knows pino; others import its type from here.
 import pino from 'pino'
+import { isFailure } from '../protocol/failure.ts'
 
 export type Logger = pino.Logger
 export type LogLevel = pino.LevelWithSilent
@@ -41,13 +42,16 @@ export function createLogger({ level, to, readable = false }: LogOptions): Logge
   return log
 }
 
-/** The broker's own failures are told by code and message; only a bug shows its stack. */
+/** The broker's own failures, and those of the system, are told by code and message; only a bug shows its stack. */
 function errorOnOneLine(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const code = (error as Error & { code?: string }).code
   const cause = error.cause instanceof Error ? error.cause.message : undefined
-  if (code !== undefined) return { code, message: error.message, ...(cause === undefined ? {} : { cause }) }
-  return { message: error.message, stack: error.stack }
+  // Node's names for what a program did wrong (ERR_ASSERTION, and an ERR_OUT_OF_RANGE of its own) begin as ours do.
+  const isBug = code === undefined || (String(code).startsWith('ERR_') && !isFailure(error))
+  const parts = { ...(code === undefined ? {} : { code }), message: error.message }
+  if (isBug) return { ...parts, stack: error.stack }
+  return { ...parts, ...(cause === undefined ? {} : { cause }) }
 }
 
 /** `12:01:02.345 warn  topic created topic=orders partitions=3` */

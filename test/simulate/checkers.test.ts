@@ -1,5 +1,7 @@
 // Every checker is shown what it must see, and nothing more: rows, histories and answers made by hand, one lie in each.
+import assert from 'node:assert/strict'
 import { test } from 'tap'
+import { createLogger } from '../../broker/log.ts'
 import {
   checkAck,
   checkFetched,
@@ -11,6 +13,7 @@ import { commitUpTo } from '../../clients/simulate/checkers/commits.ts'
 import { checkEndings } from '../../clients/simulate/checkers/endings.ts'
 import { checkHighWatermark } from '../../clients/simulate/checkers/high-watermark.ts'
 import { checkComplete, checkOneLeader } from '../../clients/simulate/checkers/leaders.ts'
+import { wrongIn } from '../../clients/simulate/checkers/log-lines.ts'
 import { checkMembership } from '../../clients/simulate/checkers/membership.ts'
 import { checkCut, checkPrefix } from '../../clients/simulate/checkers/prefix.ts'
 import { History, outcomeOf, type Send } from '../../clients/simulate/history.ts'
@@ -19,6 +22,7 @@ import { type LogView, Mirror } from '../../clients/simulate/mirror.ts'
 import type { SimNode } from '../../clients/simulate/node.ts'
 import { type Row, Rows, rowAt } from '../../clients/simulate/rows.ts'
 import { lackOf } from '../../clients/simulate/whole.ts'
+import { MoldauError } from '../../protocol/failure.ts'
 import { setBaseOffset, setPartitionLeaderEpoch } from '../../protocol/records/batch.ts'
 import { buildBatch } from '../../protocol/records/builder.ts'
 
@@ -302,5 +306,40 @@ test('a broker that gives up is not in service, though nobody else may know it y
   const lack = (failure: Error | null) => lackOf([{ ...node, failure } as unknown as SimNode], [])
   t.equal(lack(null), null)
   t.equal(lack(new Error('sync: EIO')), 'node 1 gives up: sync: EIO')
+  t.end()
+})
+
+test('what a log may not say', t => {
+  const wrong = (error: unknown, msg: string, field = 'err'): string | undefined => {
+    let found: string | undefined
+    const write = (text: string): void => {
+      const { level, msg, time: _, ...fields } = JSON.parse(text) as Record<string, unknown>
+      found = wrongIn({ atMs: 0, nodeId: 1, level: String(level), msg: String(msg), fields })?.message
+    }
+    createLogger({ level: 'info', to: { write } }).warn({ [field]: error }, msg)
+    return found
+  }
+  const thrownBy = (run: () => unknown): unknown => {
+    try {
+      return run()
+    } catch (error) {
+      return error
+    }
+  }
+  const bugs = [
+    thrownBy(() => assert(false, 'so it is')),
+    thrownBy(() => (null as unknown as { x: number }).x),
+    // Has a code, which is one of ours too.
+    thrownBy(() => Buffer.alloc(2).readInt32BE(0)),
+    thrownBy(() => Buffer.alloc(8).readInt32BE(6))
+  ]
+  for (const bug of bugs) {
+    t.match(wrong(bug, 'replica-fetch-failing'), /^healthy-broker: node 1 says replica-fetch-failing .*\n +at /s)
+    t.match(wrong(bug, 'stop-failed', 'error'), /^healthy-broker: /)
+  }
+  t.equal(wrong(new MoldauError('ERR_TIMEOUT', 'late'), 'replica-fetch-failing'), undefined, 'as it may be')
+  t.equal(wrong(Object.assign(new Error('read'), { code: 'ECONNRESET' }), 'replica-fetch-failing'), undefined)
+  t.match(wrong(new MoldauError('ERR_TIMEOUT', 'late'), 'request-failed'), /request-failed .*ERR_TIMEOUT: late/)
+  t.equal(wrong(new MoldauError('ERR_NO_SPACE', 'full'), 'metadata-snapshot-failed'), undefined, 'a disk may fail')
   t.end()
 })

@@ -22,7 +22,8 @@ export const INVARIANTS = {
   'reads-committed': 'a reader gets committed batches only, each at its offset, none left out',
   'group-offsets': 'committed positions of a group never go back, and only what was committed is told',
   'isr-alive': 'no fenced broker is in an in-sync set that has others',
-  'healthy-broker': 'a broker ends only for a reason that was given to it',
+  'one-image': 'whoever holds the metadata up to an offset, from records or from a snapshot, holds the same',
+  'healthy-broker': 'a broker ends only for a reason that was given to it, and its log tells of no bug',
   progress: 'once everything is healed, everything finishes'
 } as const
 
