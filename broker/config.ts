@@ -10,7 +10,7 @@ import { logConfigOf, topicComplaint } from './config/log-settings.ts'
 import { canonicalText, parseSetting } from './config/setting.ts'
 import { BUILT_IN, type Gathered, type Given, gather, type Sources } from './config/sources.ts'
 import { type BrokerKey, brokerSettings, settingOf, type ValueOf } from './config/table.ts'
-import { checkVoters, type VoterAddress, votersOf } from './config/voters.ts'
+import { checkBootstrapServers, checkVoters, type VoterAddress, votersOf } from './config/voters.ts'
 
 export type { AdvertisedListener, Listener, SecurityProtocol } from './config/endpoints.ts'
 export type { BrokerKey, ValueOf } from './config/table.ts'
@@ -71,7 +71,8 @@ export class BrokerConfig {
     this.nodeId = this.get('node.id')
     this.dataDirectory = checkTogether(this)
     this.voters = votersOf(this.get('controller.quorum.voters'))
-    checkVoters(this.voters, this.get('controller.quorum.voters'), this.nodeId, this.listeners)
+    checkVoters(this.voters, this.get('controller.quorum.voters'), this)
+    checkBootstrapServers(this.get('controller.quorum.bootstrap.servers'), this.voters, this)
   }
 
   get<K extends BrokerKey>(key: K): ValueOf<K> {

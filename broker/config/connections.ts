@@ -8,13 +8,16 @@ export const connectionsSettings = {
   ),
   'advertised.listeners': list(
     null,
-    "The addresses given to clients; default: those of listeners. One without a host is answered with the local address of the client's own connection."
+    "The addresses given to clients and, in a cluster, to the other brokers, who replicate through them; default: those of listeners. One without a host: a node that is alone answers with the local address of the client's own connection; in a cluster it is this machine's host name, so name there a host that clients and brokers resolve."
   ),
   'listener.security.protocol.map': text(
     'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT',
     'Which security protocol each listener name speaks.'
   ),
-  'controller.listener.names': list('', 'The listeners that serve controllers; they are not advertised to clients.'),
+  'controller.listener.names': list(
+    '',
+    'The listeners that serve controllers; they are not advertised to clients. Kafka: required; here only where controller.quorum.voters names several, since a controller that is alone is asked by nobody else.'
+  ),
   'inter.broker.listener.name': text(
     null,
     'The listener that brokers use between each other; default: the first that speaks security.inter.broker.protocol.'
@@ -74,9 +77,10 @@ export const connectionsSettings = {
     ignored: LATER.threads
   }),
   'background.threads': int(10, 'Threads for small jobs.', { update: 'cluster-wide', min: 1, ignored: LATER.threads }),
-  'request.timeout.ms': int(30000, "How long the broker waits for another one's answer.", {
-    ignored: 'each kind of request has a time-out of its own'
-  }),
+  'request.timeout.ms': int(
+    30000,
+    'How long this broker asks the active controller, for itself (in-sync sets, producer ids, new topics) or for a client whose request it forwards.'
+  ),
   'socket.connection.setup.timeout.ms': long(10000, 'First time-out for a connection to another broker.', {
     ignored: 'the time-out of a request holds for its connection too'
   }),

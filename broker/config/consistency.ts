@@ -10,7 +10,6 @@ export interface Settings {
 /** Throws ERR_CONFIG for the first thing that does not fit. Returns the one data directory. */
 export function checkTogether(settings: Settings): string {
   checkRoles(settings)
-  checkQuorum(settings)
   checkLimits(settings)
   if (settings.get('authorizer.class.name') !== '') {
     fail('authorizer.class.name must be empty: ACLs are not built yet, and without them everybody may do everything')
@@ -23,15 +22,6 @@ function checkRoles(settings: Settings): void {
   if (!roles.includes('broker') || !roles.includes('controller')) {
     fail(`process.roles=${roles.join(',')}: a node is both for now; allowed is broker,controller`)
   }
-}
-
-function checkQuorum(settings: Settings): void {
-  const servers = settings.get('controller.quorum.bootstrap.servers')
-  if (settings.get('controller.quorum.voters').length > 0 || servers.length <= 1) return
-  fail(
-    `controller.quorum.bootstrap.servers=${servers.join(',')}: a quorum whose members change is not built yet; ` +
-      'name all controllers in controller.quorum.voters'
-  )
 }
 
 function dataDirectory(settings: Settings): string {

@@ -18,7 +18,8 @@ export interface Listener {
 export interface AdvertisedListener {
   readonly name: string
   readonly protocol: SecurityProtocol
-  /** Null: none is named (a client is told the local address of its own connection). */
+  /** Null: none is named (a client of a lone node is told the local address of its own connection; in a cluster this
+   *  machine's name is registered). */
   readonly host: string | null
   /** 0: the port that the listener of that name got. */
   readonly port: number

@@ -1,8 +1,8 @@
 // The table of settings for people and programs: `moldau config`, and the page docs/SETTINGS.md.
 
 import type { Setting } from './setting.ts'
-import { WITHOUT_FILE } from './sources.ts'
-import { AREAS, SCOPES, type Scope } from './table.ts'
+import { WHERE_ALONE, WITHOUT_FILE } from './sources.ts'
+import { AREAS, SCOPES, type Scope, settingOf } from './table.ts'
 
 interface Row {
   readonly name: string
@@ -89,10 +89,16 @@ from \`--set key=value\`; the later ones win. Those that are *cluster-wide* or *
 
 Without a file the broker is one for a laptop:
 
-${Object.entries(WITHOUT_FILE)
-  .map(([key, text]) => `    ${key}=${text}`)
-  .join('\n')}
+${asLines(Object.entries(WITHOUT_FILE))}
+
+Of these, where \`controller.quorum.voters\` names several nodes and nothing else is given, Kafka's defaults hold for
+
+${asLines(Object.keys(WHERE_ALONE).map(key => [key, settingOf('broker', key)?.defaultText ?? '']))}
 `
+
+function asLines(rows: readonly (readonly [string, string])[]): string {
+  return rows.map(([key, text]) => `    ${key}=${text}`).join('\n')
+}
 
 function section(area: string, of: readonly Row[]): string {
   const lines = of.map(({ name, setting, change }) => {

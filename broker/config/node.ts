@@ -2,12 +2,18 @@
 import { boolean, className, int, LATER, list, long, NEVER, text } from './setting.ts'
 
 export const nodeSettings = {
-  'node.id': int(1, 'The id of this node in its cluster.', { min: 0 }),
+  'node.id': int(
+    1,
+    'The id of this node in its cluster. Kafka: required; here only where controller.quorum.voters names several, since a node that is alone meets no other id.',
+    { min: 0 }
+  ),
   'broker.id': int(-1, 'The older name of node.id.'),
   'broker.rack': text(null, 'The rack, as told to clients and used to spread replicas.'),
-  'process.roles': list('broker,controller', 'What this node does: broker, controller, or both.', {
-    oneOf: ['broker', 'controller']
-  }),
+  'process.roles': list(
+    'broker,controller',
+    'What this node does: broker, controller, or both. Kafka: required; here a node is always both for now.',
+    { oneOf: ['broker', 'controller'] }
+  ),
   'broker.heartbeat.interval.ms': int(
     500,
     'How often a broker reports to the controller. Kafka: 2000; a report is small, and makes the shorter session safe.'

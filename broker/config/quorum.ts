@@ -4,11 +4,11 @@ import { boolean, int, LATER, list, long, text } from './setting.ts'
 export const quorumSettings = {
   'controller.quorum.voters': list(
     '',
-    'The controllers as id@host:port, the same list on every node, for a quorum whose members do not change; empty: this node alone.'
+    'The controllers as id@host:port, the same list on every node, for a quorum whose members do not change; each of several nodes is given its node.id. Empty: this node alone.'
   ),
   'controller.quorum.bootstrap.servers': list(
     '',
-    'Addresses at which controllers are found, where controller.quorum.voters is empty (one for now).'
+    'Addresses at which controllers are found, where controller.quorum.voters is empty: for now nothing but the own controller listener of a node that is alone; any other address is refused at the start.'
   ),
   'controller.quorum.election.timeout.ms': int(1000, 'A voter waits this long for votes before it stands again.', {
     min: 0

@@ -2,10 +2,11 @@
 import { boolean, int, LATER, long, text } from './setting.ts'
 
 export const replicationSettings = {
-  'min.insync.replicas': int(1, 'Replicas that must have a record before acks=all is answered.', {
-    update: 'cluster-wide',
-    min: 1
-  }),
+  'min.insync.replicas': int(
+    1,
+    'Replicas that must have a record before acks=all is answered. What a file, the environment or a flag says counts once, when the cluster first starts: it is committed as the cluster-wide setting then (KIP-966, as in Kafka), and changed with kafka-configs --entity-type brokers --entity-default.',
+    { update: 'cluster-wide', min: 1 }
+  ),
   'unclean.leader.election.enable': boolean(false, 'Let a replica lead that may lack acknowledged records.', {
     update: 'cluster-wide'
   }),
@@ -43,6 +44,6 @@ export const replicationSettings = {
     min: 1
   }),
   'controller.socket.timeout.ms': int(30000, 'Time-out of requests between broker and controller.', {
-    ignored: 'each request to the controller has a time-out of its own'
+    ignored: 'request.timeout.ms and broker.session.timeout.ms bound what is asked of the controller'
   })
 }

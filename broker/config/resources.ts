@@ -2,38 +2,44 @@
 import { boolean, ignoredRows, int, LATER, list, long, NEVER, text, word } from './setting.ts'
 
 export const groupSettings = {
-  'consumer.assignment.interval.ms': int(1000, 'Time between two assignments.', { min: 0 }),
-  'consumer.heartbeat.interval.ms': int(5000, 'How often members report.', { min: 1 }),
-  'consumer.session.timeout.ms': int(45000, 'A member that was silent this long is removed.', { min: 1 }),
-  'share.assignment.interval.ms': int(1000, 'Time between two assignments.', { min: 0 }),
-  'share.auto.offset.reset': text(
-    'latest',
-    'Where a new share group begins: earliest, latest, or by_duration: and an ISO 8601 duration.',
-    {
-      pattern: {
-        like: /^(latest|earliest|by_duration:P(?=[\dT])(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?)$/i,
-        says: 'latest, earliest, or by_duration:PnDTnHnMn.nS'
-      }
-    }
-  ),
-  'share.delivery.count.limit': int(5, 'How often a record is delivered before it is given up.', { min: 2 }),
-  'share.heartbeat.interval.ms': int(5000, 'How often members report.', { min: 1 }),
-  'share.isolation.level': word(
-    'read_uncommitted',
-    ['read_committed', 'read_uncommitted'],
-    'Whether records of open and aborted transactions are delivered.'
-  ),
-  'share.partition.max.record.locks': int(2000, 'Records of one partition that are locked at the same time.', {
-    min: 100
+  ...ignoredRows(LATER.consumer, {
+    'consumer.assignment.interval.ms': int(1000, 'Time between two assignments.', { min: 0 }),
+    'consumer.heartbeat.interval.ms': int(5000, 'How often members report.', { min: 1 }),
+    'consumer.session.timeout.ms': int(45000, 'A member that was silent this long is removed.', { min: 1 })
   }),
-  'share.record.lock.duration.ms': int(30000, 'How long a delivered record stays locked.', { min: 1000 }),
-  'share.renew.acknowledge.enable': boolean(true, 'Let consumers renew the lock of a record.'),
-  'share.session.timeout.ms': int(45000, 'A member that was silent this long is removed.', { min: 1 }),
-  'streams.assignment.interval.ms': int(1000, 'Time between two assignments.', { min: 0 }),
-  'streams.heartbeat.interval.ms': int(5000, 'How often members report.', { min: 1 }),
-  'streams.initial.rebalance.delay.ms': int(3000, 'How long an empty group waits for further members.', { min: 0 }),
-  'streams.num.standby.replicas': int(0, 'Standby copies of each task.', { min: 0 }),
-  'streams.session.timeout.ms': int(45000, 'A member that was silent this long is removed.', { min: 1 })
+  ...ignoredRows(LATER.share, {
+    'share.assignment.interval.ms': int(1000, 'Time between two assignments.', { min: 0 }),
+    'share.auto.offset.reset': text(
+      'latest',
+      'Where a new share group begins: earliest, latest, or by_duration: and an ISO 8601 duration.',
+      {
+        pattern: {
+          like: /^(latest|earliest|by_duration:P(?=[\dT])(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?)$/i,
+          says: 'latest, earliest, or by_duration:PnDTnHnMn.nS'
+        }
+      }
+    ),
+    'share.delivery.count.limit': int(5, 'How often a record is delivered before it is given up.', { min: 2 }),
+    'share.heartbeat.interval.ms': int(5000, 'How often members report.', { min: 1 }),
+    'share.isolation.level': word(
+      'read_uncommitted',
+      ['read_committed', 'read_uncommitted'],
+      'Whether records of open and aborted transactions are delivered.'
+    ),
+    'share.partition.max.record.locks': int(2000, 'Records of one partition that are locked at the same time.', {
+      min: 100
+    }),
+    'share.record.lock.duration.ms': int(30000, 'How long a delivered record stays locked.', { min: 1000 }),
+    'share.renew.acknowledge.enable': boolean(true, 'Let consumers renew the lock of a record.'),
+    'share.session.timeout.ms': int(45000, 'A member that was silent this long is removed.', { min: 1 })
+  }),
+  ...ignoredRows(LATER.streams, {
+    'streams.assignment.interval.ms': int(1000, 'Time between two assignments.', { min: 0 }),
+    'streams.heartbeat.interval.ms': int(5000, 'How often members report.', { min: 1 }),
+    'streams.initial.rebalance.delay.ms': int(3000, 'How long an empty group waits for further members.', { min: 0 }),
+    'streams.num.standby.replicas': int(0, 'Standby copies of each task.', { min: 0 }),
+    'streams.session.timeout.ms': int(45000, 'A member that was silent this long is removed.', { min: 1 })
+  })
 }
 
 /** The broker setting behind a group setting. */
@@ -54,11 +60,11 @@ export const GROUP_SYNONYMS: Readonly<Record<string, string>> = {
   'streams.session.timeout.ms': 'group.streams.session.timeout.ms'
 }
 
-export const clientMetricsSettings = {
+export const clientMetricsSettings = ignoredRows('clients are asked for no metrics yet', {
   'interval.ms': int(300000, 'How often clients push, in milliseconds.', { min: 100, max: 3600000 }),
   match: list('', 'Which clients push: name=pattern, comma-separated.'),
   metrics: list('', 'Prefixes of the metrics that are pushed.')
-}
+})
 
 /** Dynamic settings of a broker that no file knows (server-common/.../config/QuotaConfig.java). */
 export const brokerQuotaSettings = ignoredRows(LATER.quotas, {

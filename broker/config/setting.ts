@@ -50,7 +50,7 @@ export const LATER = {
   security: 'TLS, SASL, ACLs and delegation tokens are not built yet',
   quotas: 'quotas are not built yet',
   tiered: 'there is no tiered storage',
-  metrics: 'metrics are not built yet',
+  metrics: 'there are no sampled metrics here; what is measured stands at /metrics',
   threads: 'one event loop does the work of these threads',
   jvm: 'there is no JVM'
 } as const

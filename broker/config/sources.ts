@@ -3,6 +3,7 @@
 // unknown key in a flag is an error.
 import { MoldauError } from '../../protocol/failure.ts'
 import { readProperties } from './properties.ts'
+import { readList } from './setting.ts'
 import { nearestKey, settingOf } from './table.ts'
 
 /** A value as it was written, and where. */
@@ -24,17 +25,22 @@ export interface Sources {
 /** The origin of values that nobody asked for. */
 export const BUILT_IN = 'the defaults'
 
+/** Of WITHOUT_FILE, what only a node that is alone does: among several these are Kafka's defaults. */
+export const WHERE_ALONE: Readonly<Record<string, string>> = {
+  'offsets.topic.replication.factor': '1',
+  'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.min.isr': '1',
+  'share.coordinator.state.topic.replication.factor': '1',
+  'share.coordinator.state.topic.min.isr': '1'
+}
+
 /** What a broker without a file does: for a laptop, seen by this machine only. */
 export const WITHOUT_FILE: Readonly<Record<string, string>> = {
   'node.id': '1',
   'process.roles': 'broker,controller',
   listeners: 'PLAINTEXT://localhost:9092',
   'log.dirs': './moldau-data',
-  'offsets.topic.replication.factor': '1',
-  'transaction.state.log.replication.factor': '1',
-  'transaction.state.log.min.isr': '1',
-  'share.coordinator.state.topic.replication.factor': '1',
-  'share.coordinator.state.topic.min.isr': '1',
+  ...WHERE_ALONE,
   'group.initial.rebalance.delay.ms': '0',
   'moldau.http.listener': 'localhost:9094'
 }
@@ -61,8 +67,15 @@ export function gather({ file, env = {}, set = [], setOrigin = '--set' }: Source
   }
   fromEnvironment(env, values, warnings)
   for (const assignment of set) fromFlag(assignment, setOrigin, values)
+  if (isAmongSeveral(values)) {
+    for (const key of Object.keys(WHERE_ALONE)) if (values.get(key)?.origin === BUILT_IN) values.delete(key)
+  }
   warnings.push(...ignoredOnes(values))
   return { values, warnings }
+}
+
+function isAmongSeveral(values: ReadonlyMap<string, Given>): boolean {
+  return readList(values.get('controller.quorum.voters')?.text ?? '').length > 1
 }
 
 function fromFile(file: { path: string; text: string }, values: Map<string, Given>, warnings: string[]): void {

@@ -253,6 +253,7 @@ test('one of several that waits for the others can be stopped', async t => {
   const directory = t.testdir()
   const [own, other] = await freePorts(2)
   const settings = {
+    'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${own},2@127.0.0.1:${other}`,
     listeners: `PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:${own}`,
     'controller.listener.names': 'CONTROLLER',

@@ -130,7 +130,6 @@ test('what is not built yet is refused in clear words', async t => {
     ['metadata.log.dir=/elsewhere', /directory of its own for metadata is not built yet/],
     ['process.roles=broker', /a node is both for now/],
     ['process.roles=controller', /a node is both for now/],
-    ['controller.quorum.bootstrap.servers=a:1,b:1', /members change is not built yet; name all controllers in/],
     ['authorizer.class.name=org.Acl', /ACLs are not built yet/],
     ['listeners=SSL://:9093', /SSL speaks SSL; only PLAINTEXT is built yet/],
     ['queued.max.request.bytes=10', /must be at least socket\.request\.max\.bytes/],
@@ -155,7 +154,26 @@ test('without a file: for a laptop; with one: as Kafka', async t => {
   t.equal(file.dataDirectory, '/tmp/kafka-logs')
   t.equal(file.get('group.initial.rebalance.delay.ms'), 3000)
   t.equal(file.get('moldau.http.listener'), 'off')
+  const copies = (...set: string[]) => {
+    const { config } = loadConfig({
+      set: ['listeners=PLAINTEXT://:9092,C://:9093', 'controller.listener.names=C', ...set]
+    })
+    return REPLICATION.map(key => config.get(key))
+  }
+  const two = ['node.id=1', 'controller.quorum.voters=1@a:9093,2@b:9093']
+  t.same(copies(), [1, 1, 1, 1, 1])
+  t.same(copies('controller.quorum.voters=1@a:9093'), [1, 1, 1, 1, 1])
+  t.same(copies(...two), [3, 3, 2, 3, 2], 'nodes of a cluster keep copies, also without a file')
+  t.same(copies(...two, 'offsets.topic.replication.factor=1'), [1, 3, 2, 3, 2], 'unless they are told otherwise')
 })
+
+const REPLICATION = [
+  'offsets.topic.replication.factor',
+  'transaction.state.log.replication.factor',
+  'transaction.state.log.min.isr',
+  'share.coordinator.state.topic.replication.factor',
+  'share.coordinator.state.topic.min.isr'
+] as const
 
 test("the file of a single Kafka node starts this broker, its controller's listener apart", async t => {
   const text = `process.roles=broker,controller
@@ -179,78 +197,6 @@ group.initial.rebalance.delay.ms=0`
     ]
   )
   t.same(config.advertisedListeners, [{ name: 'PLAINTEXT', protocol: 'PLAINTEXT', host: '127.0.0.1', port: 19092 }])
-})
-
-/** What Kafka's own quick start for three nodes on one machine writes, node by node. */
-const NODE_OF_THREE = (id: number) => `process.roles=broker,controller
-node.id=${id}
-controller.quorum.voters=1@127.0.0.1:19192,2@127.0.0.1:19193,3@127.0.0.1:19194
-listeners=PLAINTEXT://127.0.0.1:${19091 + id},CONTROLLER://127.0.0.1:${19191 + id}
-advertised.listeners=PLAINTEXT://127.0.0.1:${19091 + id}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs=/data/data-${id}
-offsets.topic.replication.factor=3
-transaction.state.log.replication.factor=3
-transaction.state.log.min.isr=2
-share.coordinator.state.topic.replication.factor=3
-share.coordinator.state.topic.min.isr=2
-group.initial.rebalance.delay.ms=0`
-
-test('the files of three Kafka nodes are those of three moldau nodes', async t => {
-  for (const id of [1, 2, 3]) {
-    const { config, warnings } = loadConfig({ file: { path: `${id}.properties`, text: NODE_OF_THREE(id) } })
-    t.same(
-      warnings.filter(each => !/transaction\.state|share\.coordinator/.test(each)),
-      [],
-      'nothing asked for in vain but what is not built yet'
-    )
-    t.equal(config.nodeId, id)
-    t.same(config.voters, [
-      { nodeId: 1, host: '127.0.0.1', port: 19192 },
-      { nodeId: 2, host: '127.0.0.1', port: 19193 },
-      { nodeId: 3, host: '127.0.0.1', port: 19194 }
-    ])
-    t.equal(config.interBrokerListener, 'PLAINTEXT')
-  }
-  t.same(loadConfig().config.voters, [], 'alone')
-  t.equal(loadConfig().config.get('broker.heartbeat.interval.ms'), 500)
-  t.equal(loadConfig().config.get('broker.session.timeout.ms'), 6000)
-})
-
-test('voters: who they are, where they are, and that this node is where the others look for it', async t => {
-  const load = (voters: string, ...more: string[]) => {
-    const controller = [
-      'listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093',
-      'controller.listener.names=CONTROLLER'
-    ]
-    return loadConfig({ set: [...controller, `controller.quorum.voters=${voters}`, ...more] }).config.voters
-  }
-  t.same(load('1@[::1]:9093, 2@b.example:1'), [
-    { nodeId: 1, host: '::1', port: 9093 },
-    { nodeId: 2, host: 'b.example', port: 1 }
-  ])
-  t.equal(load('1@outside:19093,2@b:1').length, 2, 'a port may be mapped on the way')
-  t.equal(load('1@anything:0').length, 1, 'one that is alone is looked for by nobody')
-  const refusals: [string, RegExp][] = [
-    ['a:1', /'a:1' must be id@host:port/],
-    ['1@a:65536,2@b:1', /'1@a:65536' must be id@host:port/],
-    ['1@a:1,1@b:1', /node 1 stands twice/],
-    ['1@a:1,2@a:1', /nodes 1 and 2 have the same address/],
-    ['2@a:1', /must name this node, whose node\.id is 1/],
-    ['2@a:1,3@b:1', /must name this node, whose node\.id is 1/],
-    ['1@localhost:9093,2@b:0', /nobody can connect to b:0/],
-    ['1@0.0.0.0:9093,2@b:1', /nobody can connect to 0\.0\.0\.0:9093/],
-    [
-      '1@localhost:9193,2@b:1',
-      /node 1 is at localhost:9193 there, but its controller listens on CONTROLLER:\/\/localhost:9093/
-    ]
-  ]
-  for (const [voters, message] of refusals) t.throws(() => load(voters), { code: 'ERR_CONFIG', message }, voters)
-  const two = ['controller.quorum.voters=1@a:9093,2@b:9093']
-  t.throws(() => loadConfig({ set: two }), { message: /needs a listener named in controller\.listener\.names/ })
-  const free = ['listeners=PLAINTEXT://:0,C://:0', 'controller.listener.names=C']
-  t.throws(() => loadConfig({ set: [...two, ...free] }), { message: /but its controller listens on C:\/\/:0/ })
 })
 
 test('listeners: names, hosts, ports, and what clients are told', async t => {
@@ -300,7 +246,8 @@ test("controllers' listeners: what is advertised, else where the voters look, el
   ]
   const told = (...set: string[]) => {
     const names = ['controller.listener.names=C', 'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,C:PLAINTEXT']
-    const { config } = loadConfig({ set: ['listeners=PLAINTEXT://:9092,C://0.0.0.0:9093', ...names, ...set] })
+    const listeners = 'listeners=PLAINTEXT://:9092,C://0.0.0.0:9093'
+    const { config } = loadConfig({ set: ['node.id=1', listeners, ...names, ...set] })
     t.same(
       config.advertisedListeners.map(each => each.name),
       ['PLAINTEXT'],

@@ -76,6 +76,7 @@ const BROKER_EFFECTS: Record<string, [path: string, word?: string]> = {
   'log.cleaner.io.buffer.load.factor': [CLEANER, 'dedupeBufferLoadFactor'],
   'log.cleaner.backoff.ms': [COMPACTION],
   'log.cleaner.io.max.bytes.per.second': [CLEANER, 'ioMaxBytesPerSecond'],
+  'request.timeout.ms': ['test/broker/forwarding.test.ts'],
   'auto.leader.rebalance.enable': ['test/broker/controller.test.ts'],
   'leader.imbalance.check.interval.seconds': ['test/broker/controller.test.ts'],
   'unclean.leader.election.interval.ms': [
