@@ -25,3 +25,20 @@ export function followDynamicConfig(
     }
   })
 }
+
+/** Eligible leader replicas need one min.insync.replicas that all brokers agree on: what a node's file says counts when
+ *  the cluster first starts, and is passed over from then on (KIP-966). Said once, where the two differ; the metadata
+ *  must have been read by then. */
+export function tellMinInsyncReplicas(config: BrokerConfig, log: Logger): void {
+  const key = 'min.insync.replicas'
+  const asked = config
+    .sourcesOf(key)
+    .find(({ origin }) => origin === 'static')
+    ?.text.trim()
+  const holds = config.clusterDefaults.get(key)?.trim()
+  if (asked === undefined || holds === undefined || Number(asked) === Number(holds)) return
+  const warning =
+    `${key}=${asked} is not what holds: the cluster has ${holds}, committed for all brokers; to change it: kafka-configs ` +
+    `--bootstrap-server HOST:PORT --entity-type brokers --entity-default --alter --add-config ${key}=${asked}`
+  log.warn({ warning }, 'settings')
+}

@@ -24,10 +24,10 @@ class Lives {
   files = FaultyFiles.create()
   broker: Broker | null = null
   connection: Connection | null = null
-  readonly #set: string[]
+  settings: string[]
 
   constructor(t: Test, ...set: string[]) {
-    this.#set = set
+    this.settings = set
     t.teardown(async () => {
       await this.stop()
       rmSync(this.directory, { recursive: true })
@@ -41,7 +41,7 @@ class Lives {
         'listeners=PLAINTEXT://127.0.0.1:0',
         `log.dirs=${this.directory}`,
         'offsets.topic.num.partitions=1',
-        ...this.#set
+        ...this.settings
       ]
     })
     this.broker = await startBroker({ config, log, files: this.files, onFatal: error => this.fatal.push(error) })
@@ -188,4 +188,29 @@ test('a partition.metadata that cannot be read harms its own partition', async t
   t.equal((await lives.produce('orders', 'x')).errorCode, 56)
   t.equal((await lives.produce('others', 'x')).errorCode, 0)
   t.same(lives.fatal, [])
+})
+
+test('min.insync.replicas of a file counts when the cluster begins; what differs later is said in one line', async t => {
+  const asked: string[] = []
+  const lives = new Lives(t)
+  const warnings = async (...set: string[]) => {
+    lives.settings = set
+    lives.lines.length = 0
+    await lives.start()
+    const holds = lives.broker?.services.config.get('min.insync.replicas')
+    await lives.stop()
+    const said = (lives.lines as { msg: string; warning?: string }[]).filter(({ msg }) => msg === 'settings')
+    asked.push(`${set} ${holds}`)
+    return said.map(({ warning }) => warning)
+  }
+  t.same(await warnings('min.insync.replicas=2'), [], 'the first start commits it')
+  t.same(await warnings('min.insync.replicas= 2'), [])
+  t.same(await warnings(), [], 'who asks for nothing is told nothing')
+  const [line, ...more] = await warnings('min.insync.replicas=1')
+  t.match(
+    line,
+    /^min\.insync\.replicas=1 is not what holds: the cluster has 2, .*--entity-default --alter --add-config min\.insync\.replicas=1$/
+  )
+  t.same(more, [])
+  t.same(asked, ['min.insync.replicas=2 2', 'min.insync.replicas= 2 2', ' 2', 'min.insync.replicas=1 2'])
 })
