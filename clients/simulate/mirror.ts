@@ -51,6 +51,8 @@ export class Mirror {
   readonly #known: Rows
   /** Compacted logs have gaps. */
   readonly #mayHaveGaps: boolean
+  /** Where the log begins: where it ends too while nothing follows the snapshot that it begins at. */
+  #start: Offset = 0
   /** Where the next row is looked for. */
   #segmentBase: Offset = -1
   #position = 0
@@ -65,7 +67,7 @@ export class Mirror {
 
   get end(): Offset {
     const last = this.rows[this.rows.length - 1]
-    return last === undefined ? 0 : last.last + 1
+    return last === undefined ? this.#start : last.last + 1
   }
 
   /** A new life of the process: what it opens is read from the start. Until then the disk counts as it was. */
@@ -102,6 +104,7 @@ export class Mirror {
   update(log: LogView, readAt: ReadAt, onCut: OnCut): void {
     const isFirst = this.isOld
     if (isFirst) this.#forget()
+    this.#start = log.logStartOffset
     const { end } = this
     // While a cut is under way the files still have what is gone already.
     const upto = Math.min(log.writtenEndOffset, log.logEndOffset)

@@ -3,6 +3,7 @@
 import type { LeaderEpoch, Offset, TopicPartition } from '../../protocol/types.ts'
 import { commitUpTo } from './checkers/commits.ts'
 import { checkHighWatermark } from './checkers/high-watermark.ts'
+import { type ImageParts, Images } from './checkers/images.ts'
 import { checkComplete, checkOneLeader } from './checkers/leaders.ts'
 import { type ClusterImage, checkMembership } from './checkers/membership.ts'
 import { checkCut, checkPrefix } from './checkers/prefix.ts'
@@ -27,6 +28,8 @@ export interface Watched extends Life {
   /** The metadata that it holds for committed, and a number that changes with it. */
   readonly image: ClusterImage | null
   readonly imageVersion: number
+  /** Everything in it, to be compared with what others hold. */
+  imageParts(): ImageParts
   readonly readAt: ReadAt
 }
 
@@ -55,6 +58,7 @@ export interface WatchOptions {
 export class Watch {
   readonly ledgers = new Map<string, Ledger>()
   elections = 0
+  readonly #images = new Images()
   readonly #o: WatchOptions
   readonly #lives = new Map<number, { life: number; seen: Map<ReplicaView, Seen>; imageVersion: number }>()
 
@@ -93,6 +97,7 @@ export class Watch {
     if (image === null || imageVersion === known.imageVersion) return
     known.imageVersion = imageVersion
     checkMembership(image)
+    this.#images.check(watched.nodeId, imageVersion, watched.imageParts())
   }
 
   #firstSeen(name: string, nodeId: number): Seen {

@@ -2,6 +2,7 @@
 // its disk, which says what is there.
 import type { Partition } from '../../broker/partition.ts'
 import type { Services } from '../../broker/services.ts'
+import type { ImageParts } from './checkers/images.ts'
 import type { ReadAt } from './mirror.ts'
 import type { SimNode } from './node.ts'
 import type { ReplicaView, Watched } from './watch.ts'
@@ -44,6 +45,19 @@ export class WatchedNode implements Watched {
 
   get image(): Services['metadata']['image'] | null {
     return this.#services?.metadata.image ?? null
+  }
+
+  imageParts(): ImageParts {
+    const image = this.image
+    if (image === null) return {}
+    const { features, brokers, controllers, clientQuotas, scramCredentials, acls, delegationTokens } = image
+    const configs = [...image.configResources()].map(({ resourceType, resourceName }): [string, unknown] => {
+      return [`${resourceType} ${resourceName}`, image.configs(resourceType, resourceName)]
+    })
+    return {
+      ...{ features, brokers, controllers, topics: image.topicsById, configs: new Map(configs) },
+      ...{ clientQuotas, scramCredentials, acls, delegationTokens, nextProducerId: image.nextProducerId }
+    }
   }
 
   get imageVersion(): number {

@@ -12,6 +12,7 @@ import {
 import { commitUpTo } from '../../clients/simulate/checkers/commits.ts'
 import { checkEndings } from '../../clients/simulate/checkers/endings.ts'
 import { checkHighWatermark } from '../../clients/simulate/checkers/high-watermark.ts'
+import { Images } from '../../clients/simulate/checkers/images.ts'
 import { checkComplete, checkOneLeader } from '../../clients/simulate/checkers/leaders.ts'
 import { wrongIn } from '../../clients/simulate/checkers/log-lines.ts'
 import { checkMembership } from '../../clients/simulate/checkers/membership.ts'
@@ -341,5 +342,34 @@ test('what a log may not say', t => {
   t.equal(wrong(Object.assign(new Error('read'), { code: 'ECONNRESET' }), 'replica-fetch-failing'), undefined)
   t.match(wrong(new MoldauError('ERR_TIMEOUT', 'late'), 'request-failed'), /request-failed .*ERR_TIMEOUT: late/)
   t.equal(wrong(new MoldauError('ERR_NO_SPACE', 'full'), 'metadata-snapshot-failed'), undefined, 'a disk may fail')
+  t.end()
+})
+
+test('whoever holds the metadata up to an offset holds the same, in whatever order it came', t => {
+  const images = new Images()
+  const parts = (names: readonly string[], nextProducerId: number) => ({
+    ...{ topics: new Map(names.map(name => [name, { name, partitions: [{ isr: [1, 2] }] }])), nextProducerId }
+  })
+  images.check(1, 40, parts(['a', 'b'], 1000))
+  t.doesNotThrow(() => images.check(2, 40, parts(['b', 'a'], 1000)))
+  t.doesNotThrow(() => images.check(2, 41, parts(['b'], 2000)), 'nobody held it up to there')
+  t.throws(() => images.check(3, 40, parts(['a'], 1000)), /^one-image: node 3 holds other topics than node 1 did/)
+  t.throws(() => images.check(3, 40, parts(['a', 'b'], 0)), /^one-image: node 3 holds other nextProducerId/)
+  t.end()
+})
+
+test('a log that begins at a snapshot, with nothing behind it, ends there', t => {
+  const mirror = new Mirror('x', new Rows('x'), true)
+  const ends = { logStartOffset: 7, logEndOffset: 7, writtenEndOffset: 7, durableEndOffset: 7, isOffline: false }
+  mirror.update(
+    { ...ends, segments: [] },
+    () => 0,
+    () => {}
+  )
+  t.equal(mirror.end, 7)
+  t.equal(mirror.syncedEnd, 7)
+  const ledger = new Ledger({ name: 'x', topic: 'x', copies: 2, isOfWriters: false, nodeIds: [1] })
+  ledger.rows.push(rowAt(batch({ base: 6 }), 0))
+  t.doesNotThrow(() => checkComplete(ledger, mirror, 2), 'what is committed below lies in the snapshot')
   t.end()
 })

@@ -26,7 +26,7 @@ export function checkOneLeader(ledger: Ledger, who: Life, epoch: LeaderEpoch): b
  *  since it was elected may be seen to lead only when a later one has committed more. Rows below its log start are gone from
  *  every disk, or will be. */
 export function checkComplete(ledger: Ledger, mirror: Mirror, epoch: LeaderEpoch): void {
-  const first = mirror.rows[0]?.base ?? 0
+  const first = mirror.rows[0]?.base ?? mirror.end
   let at = 0
   for (let index = 0; index < ledger.rows.length; index++) {
     const row = ledger.rows[index]
