@@ -76,7 +76,12 @@ program
     'of the first broker; the others follow, controllers are at +100 (default: 9092, or a free one)',
     wholeNumber
   )
-  .option('--set <key=value>', 'a setting for all of them; may stand several times', assignment, [])
+  .option(
+    '--set <key=value>',
+    'a setting for all of them; goes before the environment (KAFKA_*); may stand several times',
+    assignment,
+    []
+  )
   .action(async (options: { brokers: number; data: string; port?: number; set: readonly string[] }) => {
     const { dev } = await import('../clients/dev/dev.ts')
     const command = [process.execPath, ...process.execArgv, process.argv[1] as string]

@@ -24,12 +24,13 @@ export class LocalCluster {
   constructor({ nodes, command, env, onLine, onFailed }: LocalClusterOptions) {
     this.layout = nodes
     this.#processes = new Map(
-      nodes.map(({ nodeId, file }) => [
+      nodes.map(({ nodeId, file, set = [] }) => [
         nodeId,
         new NodeProcess({
           nodeId,
           command,
           file,
+          set,
           ...(env === undefined ? {} : { env: env(nodeId) }),
           onLine: line => onLine?.(nodeId, line),
           onFailed: reason => onFailed?.(nodeId, reason)

@@ -1,8 +1,11 @@
 // Where the nodes of a local cluster live: their ports, their directories, and one properties file each, which
-// `moldau start` and Kafka itself would take as well. A directory remembers of how many nodes its cluster is.
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+// `moldau start` and Kafka itself would take as well. A directory remembers of how many nodes its cluster is. Where a node
+// lives nobody else may say, and what cannot be said is refused before anything is made.
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { loadConfig } from '../../broker/config.ts'
 import { isFailure, MoldauError } from '../../protocol/failure.ts'
+import { META_PROPERTIES } from '../../storage/checkpoints.ts'
 import { isFree } from '../free-ports.ts'
 
 export interface NodeLayout {
@@ -14,6 +17,8 @@ export interface NodeLayout {
   /** The node's properties file, and what stands in it. */
   readonly file: string
   readonly text: string
+  /** `key=value` each: what the environment does not change, as the command line of the node says it. */
+  readonly set?: readonly string[]
 }
 
 export interface LayoutOptions {
@@ -21,7 +26,7 @@ export interface LayoutOptions {
   readonly brokers: number
   /** Of the first broker; null: the first free range of the usual ones. */
   readonly port: number | null
-  /** Settings for all nodes, `key=value`; they go before ours. */
+  /** Settings for all nodes, `key=value`; they go before ours and before the environment. */
   readonly set?: readonly string[]
   /** Before a port is looked at and a file is written: whether the directory may be used. */
   readonly hold?: (directory: string) => Promise<void>
@@ -38,10 +43,14 @@ const ATTEMPTS = 20
 /** Chooses ports, makes the directory and writes the files. Throws ERR_CONFIG or ERR_WRONG_DIRECTORY. */
 export async function layOut(options: LayoutOptions): Promise<NodeLayout[]> {
   const directory = resolve(options.directory)
-  checkCount(directory, options.brokers)
+  const { brokers, set = [] } = options
+  checkBrokers('--brokers', brokers)
+  checkSize(directory, brokers)
+  if (options.port !== null) checkPort(options.port, brokers)
+  checkSettings(nodesOf(directory, brokers, options.port ?? USUAL_PORT, set))
   await options.hold?.(directory)
-  const port = options.port === null ? await freeRange(options.brokers) : await given(options.port, options.brokers)
-  const nodes = nodesOf(directory, options.brokers, port, options.set ?? [])
+  const port = options.port === null ? await freeRange(brokers) : await given(options.port, brokers)
+  const nodes = nodesOf(directory, brokers, port, set)
   try {
     mkdirSync(directory, { recursive: true })
     for (const { file, text } of nodes) writeFileSync(file, text)
@@ -62,15 +71,28 @@ export async function layOutAnywhere(options: Omit<LayoutOptions, 'port'>): Prom
   }
 }
 
-/** Pure: the nodes of a cluster whose first broker has that port. */
+/** Pure: the nodes of a cluster whose first broker has that port. Throws ERR_CONFIG for a setting that is not one for all. */
 export function nodesOf(directory: string, brokers: number, port: number, set: readonly string[] = []): NodeLayout[] {
   const ids = Array.from({ length: brokers }, (_, index) => index + 1)
   const voters = ids.map(id => `${id}@${HOST}:${port + CONTROLLER_STEP + id - 1}`).join(',')
   return ids.map(nodeId => {
     const own = { nodeId, host: HOST, port: port + nodeId - 1, controllerPort: port + CONTROLLER_STEP + nodeId - 1 }
     const data = join(directory, `data-${nodeId}`)
-    const text = propertiesOf({ ...own, directory: data, voters, brokers, set })
-    return { ...own, directory: data, file: join(directory, fileName(nodeId)), text }
+    const place = placeOf({ ...own, directory: data, voters })
+    // With the older word for node.id: one of the environment would contradict it.
+    const fixed = { ...place, 'broker.id': String(nodeId) }
+    const refused = set.find(each => Object.hasOwn(fixed, keyOf(each)))
+    if (refused !== undefined) {
+      throw new MoldauError(
+        'ERR_CONFIG',
+        `--set ${refused}: each node of a local cluster is given its ${keyOf(refused)}`
+      )
+    }
+    return {
+      ...{ ...own, directory: data, file: join(directory, fileName(nodeId)) },
+      text: propertiesOf(nodeId, brokers, place, set),
+      set: [...set, ...Object.entries(fixed).map(([key, value]) => `${key}=${value}`)]
+    }
   })
 }
 
@@ -80,42 +102,69 @@ interface NodeFacts {
   readonly controllerPort: number
   readonly directory: string
   readonly voters: string
-  readonly brokers: number
-  readonly set: readonly string[]
 }
 
-function propertiesOf({ nodeId, port, controllerPort, directory, voters, brokers, set }: NodeFacts): string {
-  const copies = Math.min(3, brokers)
-  const lines = {
+/** What each node has of its own: its name, its addresses, its directory. */
+function placeOf({ nodeId, port, controllerPort, directory, voters }: NodeFacts): Readonly<Record<string, string>> {
+  return {
     'process.roles': 'broker,controller',
-    'node.id': nodeId,
+    'node.id': String(nodeId),
     'controller.quorum.voters': voters,
     // Both loopback addresses for clients, one for the nodes.
     listeners: `PLAINTEXT://localhost:${port},CONTROLLER://${HOST}:${controllerPort}`,
     'advertised.listeners': `PLAINTEXT://${HOST}:${port}`,
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
-    'log.dirs': directory.replaceAll('\\', '\\\\'),
+    'log.dirs': directory
+  }
+}
+
+function propertiesOf(
+  nodeId: number,
+  brokers: number,
+  place: Readonly<Record<string, string>>,
+  set: readonly string[]
+): string {
+  const copies = Math.min(3, brokers)
+  const lines = {
+    ...place,
     'default.replication.factor': copies,
     'min.insync.replicas': Math.max(1, copies - 1),
     'offsets.topic.replication.factor': copies,
     'group.initial.rebalance.delay.ms': 0
   }
   const settings = new Map(Object.entries(lines).map(([key, value]) => [key, String(value)]))
-  for (const each of set) settings.set(each.slice(0, each.indexOf('=')).trim(), each.slice(each.indexOf('=') + 1))
-  const text = [...settings].map(([key, value]) => `${key}=${value}`).join('\n')
+  for (const each of set) settings.set(keyOf(each), each.slice(each.indexOf('=') + 1))
+  const text = [...settings].map(([key, value]) => `${key}=${escaped(value)}`).join('\n')
   return `# Node ${nodeId} of a local cluster; written at each start of \`moldau dev\`.\n${text}\n`
+}
+
+function keyOf(assignment: string): string {
+  return assignment.slice(0, assignment.indexOf('=')).trim()
+}
+
+/** As a properties file has it. */
+function escaped(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')
 }
 
 function fileName(nodeId: number): string {
   return `node-${nodeId}.properties`
 }
 
+/** Throws ERR_CONFIG, with the name that the number was asked for by. */
+export function checkBrokers(name: string, brokers: number): void {
+  if (Number.isInteger(brokers) && brokers >= 1 && brokers <= MOST_BROKERS) return
+  throw new MoldauError('ERR_CONFIG', `${name} ${brokers}: must be a number from 1 to ${MOST_BROKERS}`)
+}
+
+/** Reads what the nodes will read, as they will. */
+function checkSettings(nodes: readonly NodeLayout[]): void {
+  for (const { file, text, set } of nodes) loadConfig({ file: { path: file, text }, env: process.env, set })
+}
+
 /** The list of voters cannot change behind the back of a cluster that has data. */
-function checkCount(directory: string, brokers: number): void {
-  if (!(Number.isInteger(brokers) && brokers >= 1 && brokers <= MOST_BROKERS)) {
-    throw new MoldauError('ERR_CONFIG', `--brokers ${brokers}: must be a number from 1 to ${MOST_BROKERS}`)
-  }
+function checkSize(directory: string, brokers: number): void {
   const found = nodesIn(directory)
   if (found === 0 || found === brokers) return
   throw new MoldauError(
@@ -124,19 +173,39 @@ function checkCount(directory: string, brokers: number): void {
   )
 }
 
+/** Of how many nodes the cluster is whose data are here. Files tell nothing without data: an attempt may have left them.
+ *  Data alone tell too little: not every node may have come as far. So it counts what a node with data knows as voters. */
 function nodesIn(directory: string): number {
+  const ids = entriesOf(directory)
+    .filter(name => /^data-\d+$/.test(name) && existsSync(join(directory, name, META_PROPERTIES)))
+    .map(name => Number(name.slice('data-'.length)))
+  const voters = ids.map(nodeId => votersIn(join(directory, fileName(nodeId))))
+  return Math.max(0, ...(voters.some(count => count > 0) ? voters : ids))
+}
+
+function entriesOf(directory: string): string[] {
   try {
-    return readdirSync(directory).filter(name => /^node-\d+\.properties$/.test(name)).length
+    return readdirSync(directory)
+  } catch {
+    return []
+  }
+}
+
+function votersIn(file: string): number {
+  try {
+    return /^controller\.quorum\.voters=(.*)$/m.exec(readFileSync(file, 'utf8'))?.[1]?.split(',').length ?? 0
   } catch {
     return 0
   }
 }
 
-async function given(port: number, brokers: number): Promise<number> {
+function checkPort(port: number, brokers: number): void {
   const highest = 65535 - CONTROLLER_STEP - brokers
-  if (!(Number.isInteger(port) && port >= 1 && port <= highest)) {
-    throw new MoldauError('ERR_CONFIG', `--port ${port}: must be a number from 1 to ${highest}`)
-  }
+  if (Number.isInteger(port) && port >= 1 && port <= highest) return
+  throw new MoldauError('ERR_CONFIG', `--port ${port}: must be a number from 1 to ${highest}`)
+}
+
+async function given(port: number, brokers: number): Promise<number> {
   const taken = await firstTaken(port, brokers)
   if (taken === null) return port
   throw new MoldauError('ERR_CONFIG', `--port ${port}: another process listens on port ${taken}`)

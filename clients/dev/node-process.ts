@@ -13,6 +13,8 @@ export interface NodeProcessOptions {
   readonly command: readonly string[]
   /** Its properties file. */
   readonly file: string
+  /** `key=value` each: they go before the file and the environment. */
+  readonly set?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   /** Every line of its log. */
   readonly onLine?: (line: string) => void
@@ -65,8 +67,11 @@ export class NodeProcess {
   /** Resolves when the broker is ready; rejects with its own last line if it ends before. */
   start(): Promise<void> {
     if (!this.isDown) return Promise.resolve()
-    const { command, file, env } = this.#options
-    const [program, ...args] = [...command, 'start', '--with-parent', file]
+    const { command, file, set = [], env } = this.#options
+    const [program, ...args] = [
+      ...[...command, 'start', '--with-parent', file],
+      ...set.flatMap(each => ['--set', each])
+    ]
     const child = spawn(program as string, args, {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: process.platform !== 'win32',

@@ -1,27 +1,37 @@
 // Goal: `moldau dev` as people use it. Its nodes' files load, its commands are understood, it is ready when it says so, goes
 // on with its data, and no broker outlives it, however it ends.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { type Test, test } from 'tap'
 import { loadConfig } from '../../broker/config.ts'
 import { connect } from '../../clients/connection.ts'
 import { parseCommand } from '../../clients/dev/commands.ts'
-import { layOut, nodesOf } from '../../clients/dev/layout.ts'
+import { layOut, type NodeLayout, nodesOf } from '../../clients/dev/layout.ts'
 import { freePorts, isFree } from '../../clients/free-ports.ts'
 import { createTopics } from '../../protocol/messages/create-topics.ts'
 import { UNHOOKED } from '../process/broker-process.ts'
 
+/** What somebody has set for a broker that is alone. */
+const EXPORTED = {
+  ...{ KAFKA_NODE_ID: '7', KAFKA_BROKER_ID: '8', KAFKA_LISTENERS: 'PLAINTEXT://:1', KAFKA_LOG_DIRS: '/x' },
+  ...{ KAFKA_CONTROLLER_QUORUM_VOTERS: '7@localhost:1', KAFKA_NUM_PARTITIONS: '9' }
+}
 const COMMAND = fileURLToPath(new URL('../../broker/moldau.cjs', import.meta.url))
 
 test('each node has a file that loads without a warning, and all agree on the voters', async t => {
-  for (const brokers of [1, 2, 3, 5]) {
-    const nodes = nodesOf('/cluster', brokers, 9092, ['num.partitions=4', 'log.retention.ms=5'])
+  const shared = ['num.partitions=4', 'log.retention.ms=5', 'broker.rack=a\\b\nc=d']
+  const read = ({ file, text, set }: NodeLayout, isByFile: boolean) =>
+    loadConfig({ file: { path: file, text }, ...(isByFile ? {} : { set, env: EXPORTED }) })
+  for (const [brokers, isByFile] of [1, 2, 3, 5].flatMap(count => [[count, true] as const, [count, false] as const])) {
+    const nodes = nodesOf('/cluster', brokers, 9092, shared)
     t.equal(nodes.length, brokers)
-    for (const { nodeId, file, text, port, directory } of nodes) {
-      const { config, warnings } = loadConfig({ file: { path: file, text } })
+    for (const node of nodes) {
+      const { nodeId, port, directory } = node
+      const { config, warnings } = read(node, isByFile)
       t.same(warnings, [])
+      t.equal(config.get('broker.rack'), 'a\\b\nc=d')
       t.equal(config.nodeId, nodeId)
       t.equal(config.dataDirectory, directory)
       t.same(
@@ -47,17 +57,33 @@ test('a directory stays the cluster that it is, and a taken port is told', async
   })
   await t.rejects(layOut({ directory, brokers: 0, port: null }), { message: /from 1 to 9/ })
   await t.rejects(layOut({ directory, brokers: 3, port: 65500 }), { message: /--port 65500: must be a number/ })
-  t.notOk(existsSync(`${directory}/node-1.properties`), 'nothing was made')
+  const refused: [string[], RegExp][] = [
+    [['numpartitions=3'], /^--set numpartitions=3: unknown setting numpartitions; did you mean num\.partitions\?$/],
+    [['num.partitions=x'], /^num\.partitions=x: not a whole number/],
+    [['num.partitions'], /must be key=value/],
+    [['num.partitions=2', 'node.id=7'], /^--set node\.id=7: each node of a local cluster is given its node\.id$/],
+    [['broker.id=7'], /is given its broker\.id/],
+    [['listeners=PLAINTEXT://:9092'], /is given its listeners/]
+  ]
+  for (const [set, message] of refused) {
+    await t.rejects(layOut({ directory, brokers: 5, port: null, set }), { code: 'ERR_CONFIG', message }, String(set))
+  }
+  t.same(readdirSync(directory), [], 'nothing was made')
   t.notOk(await isFree(port))
   const free = await freePorts(20)
   t.equal(new Set(free).size, 20)
   t.ok((await Promise.all(free.map(isFree))).every(Boolean))
-  await layOut({ directory, brokers: 3, port: null })
-  await t.rejects(layOut({ directory, brokers: 2, port: null }), {
-    code: 'ERR_WRONG_DIRECTORY',
-    message: /holds a cluster of 3; start it with --brokers 3/
-  })
+  await layOut({ directory, brokers: 5, port: null })
+  await t.resolves(layOut({ directory, brokers: 3, port: null }), 'of an attempt that made no data nothing is left')
+  // One of them has come so far.
+  mkdirSync(`${directory}/data-2`)
+  writeFileSync(`${directory}/data-2/meta.properties`, '')
+  const other = { code: 'ERR_WRONG_DIRECTORY', message: /holds a cluster of 3; start it with --brokers 3/ }
+  await t.rejects(layOut({ directory, brokers: 2, port: null }), other)
+  await t.rejects(layOut({ directory, brokers: 1, port: null }), other)
   await t.resolves(layOut({ directory, brokers: 3, port: null }), 'a second start')
+  rmSync(`${directory}/node-2.properties`)
+  await t.rejects(layOut({ directory, brokers: 1, port: null }), { message: /holds a cluster of 2;/ })
 })
 
 test('what people type', async t => {
@@ -92,7 +118,10 @@ function startDev(t: Test, cwd: string, ...args: string[]): Dev {
   const [command, ...unhooked] = UNHOOKED
   // Other tests start brokers at the same time.
   const port = String(12_000 + Math.floor(Math.random() * 7_000))
-  const child = spawn(command, [...unhooked, COMMAND, 'dev', '--port', port, ...args], { cwd, stdio: 'pipe' })
+  const child = spawn(command, [...unhooked, COMMAND, 'dev', '--port', port, ...args], {
+    ...{ cwd, stdio: 'pipe' as const },
+    env: { ...process.env, ...EXPORTED }
+  })
   t.teardown(() => child.kill('SIGKILL'))
   let out = ''
   const checks = new Set<() => void>()
@@ -118,6 +147,16 @@ function startDev(t: Test, cwd: string, ...args: string[]): Dev {
   return { child, ended, out: () => out, printed }
 }
 
+/** How many partitions a topic gets for which nobody says it. */
+async function partitionsOfNew(address: string): Promise<number | undefined> {
+  const [host, port] = address.split(':') as [string, string]
+  const client = await connect(host, Number(port))
+  const topics = [{ name: 'orders', numPartitions: -1, replicationFactor: -1 }]
+  const made = await client.send(createTopics, 7, { topics, timeoutMs: 10_000 })
+  client.destroy()
+  return made.topics[0]?.numPartitions
+}
+
 /** The process is gone, within reason. */
 async function goes(pid: number): Promise<boolean> {
   for (let i = 0; i < 1000; i++) {
@@ -136,6 +175,8 @@ test('ready, killed and started by command, stopped in order, and its data are t
   const first = startDev(t, directory, '--brokers', '1', '--set', 'num.partitions=2')
   await first.printed(/moldau is ready: 1 broker on 127\.0\.0\.1:\d+ after/)
   const cluster = (await first.printed(/clusterId=(\S+)/))[1]
+  const { address } = (await first.printed(/1 broker on (?<address>\S+)/)).groups as { address: string }
+  t.equal(await partitionsOfNew(address), 2, 'as the command line said, whatever is exported')
   first.child.stdin?.write('kill 7\nk1\nkill 1\nfly 1\ns1\n')
   await first.printed(/has no node 7/)
   await first.printed(/node 1 was killed/)
@@ -143,7 +184,7 @@ test('ready, killed and started by command, stopped in order, and its data are t
   await first.printed(/does not know 'fly 1'/)
   await first.printed(/node 1 is back/)
   first.child.stdin?.write('status\n')
-  await first.printed(/node 1 {2}running +127\.0\.0\.1:\d+, pid \d+, leads 0, controller/)
+  await first.printed(/node 1 {2}running +127\.0\.0\.1:\d+, pid \d+, leads 2, controller/)
   first.child.stdin?.end('quit\n')
   t.equal(await first.ended, 0)
   t.match(first.out(), /moldau stopping[\s\S]*broker-stopped[\s\S]*moldau has stopped\n$/)
