@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startBroker as startBrokerWith } from '../broker/broker.ts'
+import { type Broker, startBroker as startBrokerWith } from '../broker/broker.ts'
 import { loadConfig } from '../broker/config.ts'
 import { createLogger, type LogLevel } from '../broker/log.ts'
 
@@ -35,10 +35,13 @@ const DEFAULTS = { 'group.initial.rebalance.delay.ms': 0, listeners: 'PLAINTEXT:
 /** Throws MoldauError where the settings, the directory or the port cannot be used. */
 export async function startBroker(options: StartBrokerOptions = {}): Promise<RunningBroker> {
   const directory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'moldau-'))
-  const settings = { ...DEFAULTS, 'log.dirs': directory, ...options.settings }
-  const { config } = loadConfig({ set: Object.entries(settings).map(([key, value]) => `${key}=${value}`) })
-  const log = createLogger({ level: options.logLevel ?? 'silent' })
-  const broker = await startBrokerWith({ config, log, onFatal: error => log.fatal({ err: error }, 'broker-failed') })
+  const leaveNothing = () => {
+    if (options.dataDirectory === undefined) rmSync(directory, { recursive: true, force: true })
+  }
+  const broker = await brokerIn(directory, options).catch(error => {
+    leaveNothing()
+    throw error
+  })
   const { host, port } = broker.listeners[0] as { host: string; port: number }
   return {
     bootstrap: `${host === '' ? 'localhost' : host}:${port}`,
@@ -47,7 +50,15 @@ export async function startBroker(options: StartBrokerOptions = {}): Promise<Run
     dataDirectory: broker.dataDirectory,
     async stop() {
       await broker.stop()
-      if (options.dataDirectory === undefined) rmSync(directory, { recursive: true, force: true })
+      leaveNothing()
     }
   }
+}
+
+async function brokerIn(directory: string, { settings, logLevel }: StartBrokerOptions): Promise<Broker> {
+  const all = { ...DEFAULTS, 'log.dirs': directory, ...settings }
+  const set = Object.entries(all).map(([key, value]) => `${key}=${value}`)
+  const { config } = loadConfig({ set, setOrigin: 'settings' })
+  const log = createLogger({ level: logLevel ?? 'silent' })
+  return await startBrokerWith({ config, log, onFatal: error => log.fatal({ err: error }, 'broker-failed') })
 }

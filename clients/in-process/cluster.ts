@@ -4,12 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger, type LogLevel } from '../../broker/log.ts'
+import { checkBrokers } from '../dev/layout.ts'
 import { freePorts } from '../free-ports.ts'
 import { Links } from './links.ts'
 import { InProcessNode } from './node.ts'
 
 export interface StartClusterOptions {
-  /** 3 unless asked for. */
+  /** From 1 to 9; 3 unless asked for. */
   readonly brokers?: number
   /** Kept by stop() when it is given; else a temporary one is made, and removed. */
   readonly dataDirectory?: string
@@ -32,24 +33,27 @@ export interface RunningCluster {
   /** Ends it in order if it runs, and starts it on its data. Resolves when it takes part again; rejects where the cluster is
    *  stopped meanwhile. */
   restart(nodeId: number): Promise<void>
-  /** Nodes of different groups do not reach each other; a node that is in none reaches nobody. */
+  /** Only nodes that stand in a group together reach each other: one that is in no group reaches nobody, one that is in two
+   *  reaches both. It replaces an earlier partition, and leaves what was cut by `cut`. */
   partition(...groups: readonly (readonly number[])[]): void
   /** Nothing gets from one node to the other; the way back stays. */
   cut(from: number, to: number): void
-  /** Every link carries again; what was held back arrives. */
+  /** Ends the partition and every cut: all links carry again, and what was held back arrives. */
   heal(): void
   stop(): Promise<void>
 }
 
 const HOST = '127.0.0.1'
 
-/** Resolves when all brokers are ready. Throws MoldauError where the settings or the directory cannot be used. */
+/** Resolves when all brokers are ready. Rejects with a MoldauError where their number, the settings or the directory cannot
+ *  be used. */
 export async function startCluster(options: StartClusterOptions = {}): Promise<RunningCluster> {
   const brokers = options.brokers ?? 3
+  checkBrokers('brokers', brokers)
+  const ports = await freePorts(2 * brokers)
   const directory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'moldau-'))
   const log = createLogger({ level: options.logLevel ?? 'silent' })
   const links = new Links()
-  const ports = await freePorts(2 * brokers)
   const nodes = Array.from({ length: brokers }, (_, index) => {
     const nodeId = index + 1
     const dataDirectory = join(directory, `data-${nodeId}`)
@@ -96,13 +100,8 @@ function runningCluster(nodes: readonly InProcessNode[], links: Links, stop: () 
       await node(nodeId).start()
     },
     partition(...groups) {
-      const groupOf = (nodeId: number) => groups.findIndex(group => group.includes(nodeId))
-      for (const from of nodes) {
-        for (const to of nodes) {
-          const together = groupOf(from.nodeId) >= 0 && groupOf(from.nodeId) === groupOf(to.nodeId)
-          if (!together) links.cut(from.nodeId, to.nodeId)
-        }
-      }
+      for (const nodeId of groups.flat()) node(nodeId)
+      links.part(groups)
     },
     cut: (from, to) => links.cut(node(from).nodeId, node(to).nodeId),
     heal: () => links.heal(),

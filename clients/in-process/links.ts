@@ -3,6 +3,7 @@
 
 export class Links {
   readonly #cuts = new Set<string>()
+  #groups: readonly (readonly number[])[] | null = null
   readonly #nodes = new Map<number, number>()
   readonly #watchers = new Set<() => void>()
 
@@ -17,7 +18,7 @@ export class Links {
   }
 
   isCut(from: number, to: number): boolean {
-    return this.#cuts.has(`${from}>${to}`)
+    return this.#cuts.has(`${from}>${to}`) || !this.#areTogether(from, to)
   }
 
   cut(from: number, to: number): void {
@@ -26,8 +27,15 @@ export class Links {
     this.#tell()
   }
 
+  /** Only nodes of a group together reach each other. Replaces an earlier one; what was cut by itself stays cut. */
+  part(groups: readonly (readonly number[])[]): void {
+    this.#groups = groups.map(group => [...group])
+    this.#tell()
+  }
+
   heal(): void {
     this.#cuts.clear()
+    this.#groups = null
     this.#tell()
   }
 
@@ -37,6 +45,11 @@ export class Links {
     return () => {
       this.#watchers.delete(watcher)
     }
+  }
+
+  #areTogether(from: number, to: number): boolean {
+    if (from === to || this.#groups === null) return true
+    return this.#groups.some(group => group.includes(from) && group.includes(to))
   }
 
   #tell(): void {

@@ -71,7 +71,7 @@ export class InProcessNode {
     died.catch(() => {})
     await Promise.race([before, died])
     const starting = startBroker({
-      config: loadConfig({ set: settings }).config,
+      config: loadConfig({ set: settings, setOrigin: 'settings' }).config,
       log,
       clock: clockOf(life, systemClock),
       random: systemRandom,

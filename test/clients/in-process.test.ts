@@ -1,6 +1,7 @@
 // Goal: a broker inside this process can be killed, held and cut off as a process of its own could, and its directory is
 // free for its next life. What a cluster makes of it is test/cluster/in-process.test.ts.
-import { existsSync, fstatSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, fstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { type Test, test } from 'tap'
 import { nodeNetwork } from '../../broker/net/network.ts'
 import { type Connection, connect } from '../../clients/connection.ts'
@@ -8,7 +9,7 @@ import { Disk } from '../../clients/in-process/files.ts'
 import { clockOf, Life } from '../../clients/in-process/life.ts'
 import { Links } from '../../clients/in-process/links.ts'
 import { LifeNetwork } from '../../clients/in-process/network.ts'
-import { startCluster } from '../../clients/index.ts'
+import { startBroker, startCluster } from '../../clients/index.ts'
 import { createTopics } from '../../protocol/messages/create-topics.ts'
 import { metadata } from '../../protocol/messages/metadata.ts'
 import { NodeFiles } from '../../storage/files-node.ts'
@@ -92,6 +93,73 @@ test('a cut link carries nothing one way, and everything in its order when it is
   t.notMatch(world.seen.join(''), /y/)
   world.links.heal()
   await world.until(world.seen, 'y')
+})
+
+test('a partition replaces the earlier one, and what was cut stays cut until all is healed', async t => {
+  const links = new Links()
+  const open = () =>
+    [1, 2, 3, 4].flatMap(from =>
+      [1, 2, 3, 4].filter(to => from < to && !links.isCut(from, to)).map(to => `${from}${to}`)
+    )
+  links.part([[1, 2], [3]])
+  t.same(open(), ['12'], 'a node in no group reaches nobody')
+  links.cut(4, 3)
+  links.part([
+    [1, 3],
+    [2, 3, 4]
+  ])
+  t.same(open(), ['13', '23', '24', '34'], 'a node in two reaches both')
+  t.ok(links.isCut(4, 3))
+  t.notOk(links.isCut(1, 1))
+  links.heal()
+  t.same(open(), ['12', '13', '14', '23', '24', '34'])
+  t.notOk(links.isCut(4, 3))
+
+  const world = await twoLives(t)
+  const stream = world.open()
+  await world.until(world.received, '(accepted)')
+  world.links.part([[1], [2]])
+  stream.write('a')
+  await aWhile()
+  t.same(world.received, ['(accepted)'])
+  world.links.part([[1, 2]])
+  await world.until(world.received, 'a')
+})
+
+test('what cannot be started is said by the name of the setting, and leaves nothing behind', async t => {
+  const before = process.env.TMPDIR
+  const directory = t.testdir()
+  process.env.TMPDIR = directory
+  t.teardown(() => {
+    if (before === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = before
+  })
+  const server = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await new Promise(resolve => server.once('listening', resolve))
+  const { port } = server.address() as { port: number }
+  const unknown = {
+    message: /^settings numpartitions=3: unknown setting numpartitions; did you mean num\.partitions\?$/
+  }
+  const wrong = { message: /^settings: num\.partitions=x: not a whole number/ }
+  const starts: ((options: { settings: Record<string, string | number> }) => Promise<unknown>)[] = [
+    startBroker,
+    startCluster
+  ]
+  for (const start of starts) {
+    await t.rejects(start({ settings: { numpartitions: 3 } }), { code: 'ERR_CONFIG', ...unknown })
+    await t.rejects(start({ settings: { 'num.partitions': 'x' } }), { code: 'ERR_CONFIG', ...wrong })
+  }
+  await t.rejects(startBroker({ settings: { listeners: `PLAINTEXT://127.0.0.1:${port}` } }), { message: /in use/ })
+  for (const brokers of [0, 1.5, -1, 10, Number.NaN]) {
+    const message = `brokers ${brokers}: must be a number from 1 to 9`
+    await t.rejects(startCluster({ brokers }), { code: 'ERR_CONFIG', message })
+  }
+  t.same(readdirSync(directory), [])
+  const broker = await startBroker()
+  t.equal(readdirSync(directory).length, 1)
+  await broker.stop()
+  t.same(readdirSync(directory), [])
 })
 
 test('behind a cut nobody hears of a new connection, nor of an end', async t => {
@@ -198,6 +266,7 @@ test('a broker is killed and started again on its data, its lock free and its po
   const cluster = await startCluster({ brokers: 1 })
   t.teardown(() => cluster.stop())
   const [node] = cluster.nodes
+  t.throws(() => cluster.partition([1], [4]), { name: 'RangeError', message: 'there is no node 4' })
   const ask = async <T>(fn: (connection: Connection) => Promise<T>): Promise<T> => {
     const connection = await connect('127.0.0.1', node!.port)
     try {
