@@ -4,8 +4,16 @@ import { parseArgs } from 'node:util'
 import { crashRun } from '../test/storage/crash-run.ts'
 
 const { values } = parseArgs({
-  options: { seeds: { type: 'string' }, seed: { type: 'string' }, from: { type: 'string' } }
+  options: {
+    ...{ seeds: { type: 'string' }, seed: { type: 'string' }, from: { type: 'string' } },
+    help: { type: 'boolean', short: 'h', default: false }
+  }
 })
+if (values.help) {
+  console.log(`npm run crash -- [--seeds 10000] [--from 1]   logs on a disk that crashes, seed after seed
+npm run crash -- --seed N                     one of them again, and its figures`)
+  process.exit(0)
+}
 
 if (values.seed !== undefined) console.log(await crashRun(Number(values.seed)))
 else await many(Number(values.from ?? 1), Number(values.seeds ?? 10000))

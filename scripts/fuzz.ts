@@ -8,9 +8,15 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    only: { type: 'string', default: '' }
+    only: { type: 'string', default: '' },
+    help: { type: 'boolean', short: 'h', default: false }
   }
 })
+if (values.help) {
+  console.log(`npm run fuzz -- [--seconds 60] [--seed N] [--only NAME]: mutated bytes into every decoder, or into those whose name
+                contains NAME; the seeds that found a defect are said`)
+  process.exit(0)
+}
 
 const SLOW_MS = 1000
 const all = targets().filter(target => target.name.includes(values.only) && target.samples.length > 0)
