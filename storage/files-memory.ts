@@ -91,6 +91,13 @@ export class MemoryFiles implements Files {
     return found
   }
 
+  /** Fills the buffer with what a loss of power would leave there for certain; gives how many bytes that are. */
+  readDurable(file: string, buffer: Uint8Array, position: number): number {
+    let node: MemoryFile | MemoryDirectory | undefined = this.#root
+    for (const part of partsOf(file)) node = node instanceof MemoryDirectory ? node.durableEntries.get(part) : undefined
+    return node instanceof MemoryFile ? node.readDurable(buffer, position) : 0
+  }
+
   get usedBytes(): number {
     return usedBytes(this.#root)
   }

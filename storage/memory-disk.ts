@@ -39,6 +39,13 @@ export class MemoryFile {
     return count
   }
 
+  /** As `read`, of what a loss of power would leave for certain. */
+  readDurable(buffer: Uint8Array, position: number): number {
+    const count = Math.max(0, Math.min(buffer.length, this.#durableSize - position))
+    if (count > 0) this.#durable.copy(buffer, 0, position, position + count)
+    return count
+  }
+
   write(bytes: Uint8Array, position: number): void {
     const end = position + bytes.length
     if (end > this.#pages.length) this.#pages = grown(this.#pages, end)
@@ -152,6 +159,10 @@ export class MemoryDirectory {
   apply(change: Change): void {
     applyTo(this.entries, change)
     this.#changes.push(change)
+  }
+
+  get durableEntries(): ReadonlyMap<string, Node> {
+    return this.#durable
   }
 
   /** How many changes a sync that begins now covers. */

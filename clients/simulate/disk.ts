@@ -166,6 +166,11 @@ export class SimDisk {
     return count
   }
 
+  /** The same of what is durable, whatever the process believes. */
+  durableAt(file: string, buffer: Buffer, position: number): number {
+    return this.#files.readDurable(file, buffer, position)
+  }
+
   filesUnder(directory: string): string[] {
     return this.#files.filesUnder(directory)
   }

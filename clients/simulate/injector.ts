@@ -23,7 +23,7 @@ export class Injector {
   readonly skipped = new Map<FaultKind, number>()
   readonly #arena: Arena
   readonly #clock: Clock
-  readonly #onNewDisk: (node: number) => void
+  readonly #beforeNewDisk: (node: number) => void
   readonly #cuts = new Map<string, number>()
   /** Nodes that are being started or stopped, or that are dead and have a time to come back. */
   readonly #busy = new Set<number>()
@@ -34,10 +34,10 @@ export class Injector {
   #damaging = 0
   #isHealing = false
 
-  constructor(arena: Arena, clock: Clock, onNewDisk: (node: number) => void) {
+  constructor(arena: Arena, clock: Clock, beforeNewDisk: (node: number) => void) {
     this.#arena = arena
     this.#clock = clock
-    this.#onNewDisk = onNewDisk
+    this.#beforeNewDisk = beforeNewDisk
   }
 
   /** The node whose disk is damaged, -1 for none. */
@@ -237,8 +237,8 @@ export class Injector {
   async #die(node: number, death: Death, ms: number, before?: () => void): Promise<void> {
     this.#arena.kill(node, death)
     if (before) {
+      this.#beforeNewDisk(node)
       before()
-      this.#onNewDisk(node)
     }
     if (this.#busy.has(node)) return sleep(this.#clock, ms)
     await this.#bringBack(node, ms)
@@ -263,8 +263,8 @@ export class Injector {
     for (let failures = 0; !(await this.#start(node)); failures++) {
       if (failures === HOPELESS_AFTER && (this.#damaged < 0 || this.#damaged === node)) {
         this.#damage(node, 0)
+        this.#beforeNewDisk(node)
         this.#arena.wipe(node)
-        this.#onNewDisk(node)
       }
       await sleep(this.#clock, RESTART_MS)
     }

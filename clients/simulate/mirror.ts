@@ -4,7 +4,7 @@
 import { BATCH_HEADER_BYTES, batchLength, checkBatch, LOG_OVERHEAD } from '../../protocol/records/batch.ts'
 import type { Offset } from '../../protocol/types.ts'
 import { demand, Violation } from './checkers/violation.ts'
-import { type Row, type Rows, rowAt, shown } from './rows.ts'
+import { type Row, type Rows, rowAt, rowIndexOf, shown } from './rows.ts'
 
 /** What is used of storage's Log. */
 export interface LogView {
@@ -39,8 +39,12 @@ export interface Place {
 export class Mirror {
   readonly name: string
   readonly rows: Row[] = []
-  /** Everything below is synced on this disk, or was when its process died. */
+  /** Everything below is synced on this disk, or was when its process died, says that. */
   syncedEnd: Offset = 0
+  /** Of the node's disk: what is durable there. */
+  durableAt: ReadAt = () => 0
+  /** Rows that were durable on a disk that was then taken away or bent: what its broker had said of them still counts. */
+  readonly #taken = new Set<Row>()
   /** What an earlier life has synced of what is still there: its word for it, in the next life, is only what it had written
    *  down, until that has synced the log once more. */
   #earlierEnd: Offset = 0
@@ -75,10 +79,33 @@ export class Mirror {
     this.isOld = true
   }
 
-  /** The next life finds another disk, or one that has forgotten something. */
-  damaged(): void {
+  /** The next life finds another disk, or one that will have forgotten something: told before it does. Below `committedEnd`
+   *  nobody asks any more. */
+  damaged(committedEnd: Offset): void {
+    for (let index = rowIndexOf(this.rows, committedEnd); index < this.rows.length; index++) {
+      if (this.#isDurable(index)) this.#taken.add(this.rows[index] as Row)
+    }
     this.#isDamaged = true
     this.reread()
+  }
+
+  /** It lies on this disk and no loss of power takes it away: looked up there, not asked of the broker. */
+  holds(row: Row): boolean {
+    const index = rowIndexOf(this.rows, row.base)
+    return (this.rows[index] === row && this.#isDurable(index)) || this.#taken.has(row)
+  }
+
+  #isDurable(index: number): boolean {
+    const row = this.rows[index] as Row
+    const { path, position, endPosition } = this.#places[index] as Place
+    const bytes = Buffer.allocUnsafe(endPosition - position)
+    if (this.durableAt(path, bytes, position) < bytes.length || !isSame(rowAt(bytes, 0), row)) return false
+    try {
+      checkBatch(bytes, 0)
+      return true
+    } catch {
+      return false
+    }
   }
 
   #forget(): void {
@@ -138,8 +165,7 @@ export class Mirror {
     const row = this.rows[index] as Row
     const { path, position } = this.#places[index] as Place
     if (readAt(path, HEADER, position) < HEADER.length) return false
-    const found = rowAt(HEADER, 0)
-    return found.base === row.base && found.epoch === row.epoch && found.fingerprint === row.fingerprint
+    return isSame(rowAt(HEADER, 0), row)
   }
 
   #read(log: LogView, upto: Offset, readAt: ReadAt): void {
@@ -170,20 +196,25 @@ export class Mirror {
       }
       const row = rowAt(bytes, at)
       if (row.base >= upto) break
-      this.#add(this.#known.intern(row))
       const position = this.#position + at
-      this.#places.push({ segmentBase: this.#segmentBase, path, position, endPosition: position + size })
+      const place = { segmentBase: this.#segmentBase, path, position, endPosition: position + size }
+      this.#add(this.#known.intern(row), place)
       at += size
     }
     this.#position += at
   }
 
-  #add(row: Row): void {
+  #add(row: Row, place: Place): void {
     const { end } = this
     const isNext = this.rows.length === 0 || (this.#mayHaveGaps ? row.base >= end : row.base === end)
     demand(isNext, 'contiguous-log', () => `${this.name} ends at ${end} and goes on with ${shown(row)}`)
     this.rows.push(row)
+    this.#places.push(place)
   }
+}
+
+function isSame(found: Row, row: Row): boolean {
+  return found.base === row.base && found.epoch === row.epoch && found.fingerprint === row.fingerprint
 }
 
 const HEADER = Buffer.alloc(BATCH_HEADER_BYTES)

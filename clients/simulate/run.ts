@@ -79,8 +79,7 @@ class Run {
       nodeIds: this.#world.nodes.map(each => each.id),
       history: this.#history,
       topics: new Set([TOPIC]),
-      copies,
-      damaged: () => ((this.#injector?.damaged ?? -1) >= 0 ? 1 : 0)
+      copies
     })
     this.#watched = this.#world.nodes.map(each => new WatchedNode(each))
     this.#workload = new Workload(this.#world, this.#watch, this.#history, ms, rest)
@@ -128,7 +127,7 @@ class Run {
     const arena = new WorldArena(world, this.#workload.hosts, this.#watch.ledgers)
     const { clock } = world.client('faults')
     const injector = new Injector(arena, clock, node => {
-      for (const ledger of this.#watch.ledgers.values()) ledger.mirrors.get(node + 1)?.damaged()
+      for (const ledger of this.#watch.ledgers.values()) ledger.mirrors.get(node + 1)?.damaged(ledger.end)
     })
     this.#injector = injector
     for (const fault of this.#faults) {

@@ -31,6 +31,7 @@ export interface Watched extends Life {
   /** Everything in it, to be compared with what others hold. */
   imageParts(): ImageParts
   readonly readAt: ReadAt
+  readonly durableAt: ReadAt
 }
 
 /** What was seen last of one replica. */
@@ -50,10 +51,11 @@ export interface WatchOptions {
   readonly history: History
   /** Topics whose batches come from writers. */
   readonly topics: ReadonlySet<string>
+  /** Of each row of any topic, synced when it is committed. */
   readonly copies: number
-  /** Nodes whose disk was damaged and that have not caught up since. */
-  readonly damaged: () => number
 }
+
+const METADATA_TOPIC = '__cluster_metadata'
 
 export class Watch {
   readonly ledgers = new Map<string, Ledger>()
@@ -70,7 +72,8 @@ export class Watch {
     const known = this.ledgers.get(name)
     if (known !== undefined) return known
     const topic = name.slice(0, name.lastIndexOf('-'))
-    const { nodeIds, copies, topics } = this.#o
+    const { nodeIds, topics } = this.#o
+    const copies = topic === METADATA_TOPIC ? majorityOf(nodeIds.length) : this.#o.copies
     const ledger = new Ledger({ name, topic, copies, nodeIds, isOfWriters: topics.has(topic) })
     this.ledgers.set(name, ledger)
     return ledger
@@ -88,7 +91,7 @@ export class Watch {
       let seen = known.seen.get(replica)
       if (seen === undefined) {
         const { topic, partition } = replica.topicPartition
-        seen = this.#firstSeen(`${topic}-${partition}`, watched.nodeId)
+        seen = this.#firstSeen(`${topic}-${partition}`, watched)
         known.seen.set(replica, seen)
       }
       if (hasChanged(seen, replica)) this.#check(watched, seen, replica)
@@ -100,9 +103,10 @@ export class Watch {
     this.#images.check(watched.nodeId, imageVersion, watched.imageParts())
   }
 
-  #firstSeen(name: string, nodeId: number): Seen {
+  #firstSeen(name: string, { nodeId, durableAt }: Watched): Seen {
     const ledger = this.ledger(name)
     const mirror = ledger.mirrors.get(nodeId) as Mirror
+    mirror.durableAt = durableAt
     return {
       ...{ ledger, mirror, writtenEnd: -1, logEnd: -1, durableEnd: -1 },
       ...{ highWatermark: -1, leaderEpoch: -1, isLeader: false }
@@ -123,7 +127,7 @@ export class Watch {
       checkHighWatermark(ledger, mirror.name, leaderEpoch, {
         ...{ highWatermark, lastStableOffset, logEndOffset: log.logEndOffset }
       })
-      commitUpTo(ledger, mirror, highWatermark, this.#o.history, this.#o.damaged())
+      commitUpTo(ledger, mirror, highWatermark, this.#o.history)
     }
     checkPrefix(ledger, mirror, highWatermark)
     seen.writtenEnd = log.writtenEndOffset
@@ -133,6 +137,11 @@ export class Watch {
     seen.leaderEpoch = leaderEpoch
     seen.isLeader = isLeader
   }
+}
+
+/** Of whom a quorum asks, whatever min.insync.replicas says. */
+function majorityOf(count: number): number {
+  return Math.floor(count / 2) + 1
 }
 
 function hasChanged(seen: Seen, { log, isLeader, leaderEpoch, highWatermark }: ReplicaView): boolean {

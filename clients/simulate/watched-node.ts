@@ -12,12 +12,14 @@ const METADATA_PARTITION = { topic: '__cluster_metadata', partition: 0 }
 export class WatchedNode implements Watched {
   readonly #node: SimNode
   readonly readAt: ReadAt
+  readonly durableAt: ReadAt
   #services: Services | null = null
   #metadata: ReplicaView | null = null
 
   constructor(node: SimNode) {
     this.#node = node
     this.readAt = (path, buffer, position) => node.disk.readAt(path, buffer, position)
+    this.durableAt = (path, buffer, position) => node.disk.durableAt(path, buffer, position)
   }
 
   get nodeId(): number {

@@ -1,7 +1,5 @@
 // Every checker is shown what it must see, and nothing more: rows, histories and answers made by hand, one lie in each.
-import assert from 'node:assert/strict'
 import { test } from 'tap'
-import { createLogger } from '../../broker/log.ts'
 import {
   checkAck,
   checkFetched,
@@ -14,7 +12,6 @@ import { checkEndings } from '../../clients/simulate/checkers/endings.ts'
 import { checkHighWatermark } from '../../clients/simulate/checkers/high-watermark.ts'
 import { Images } from '../../clients/simulate/checkers/images.ts'
 import { checkComplete, checkOneLeader } from '../../clients/simulate/checkers/leaders.ts'
-import { wrongIn } from '../../clients/simulate/checkers/log-lines.ts'
 import { checkMembership } from '../../clients/simulate/checkers/membership.ts'
 import { checkCut, checkPrefix } from '../../clients/simulate/checkers/prefix.ts'
 import { History, outcomeOf, type Send } from '../../clients/simulate/history.ts'
@@ -23,7 +20,6 @@ import { type LogView, Mirror } from '../../clients/simulate/mirror.ts'
 import type { SimNode } from '../../clients/simulate/node.ts'
 import { type Row, Rows, rowAt } from '../../clients/simulate/rows.ts'
 import { lackOf } from '../../clients/simulate/whole.ts'
-import { MoldauError } from '../../protocol/failure.ts'
 import { setBaseOffset, setPartitionLeaderEpoch } from '../../protocol/records/batch.ts'
 import { buildBatch } from '../../protocol/records/builder.ts'
 
@@ -45,7 +41,15 @@ function batch({ base, count = 1, epoch = 0, value = `at ${base}`, producerId = 
   return bytes
 }
 
-const row = (draft: Draft): Row => rowAt(batch(draft), 0)
+const BYTES = new Map<string, Buffer>()
+const keyOf = ({ base, epoch, fingerprint }: Row): string => `${base} ${epoch} ${fingerprint}`
+
+function row(draft: Draft): Row {
+  const bytes = batch(draft)
+  const row = rowAt(bytes, 0)
+  BYTES.set(keyOf(row), bytes)
+  return row
+}
 
 function ledgerWith(committed: readonly Row[] = [], copies = 2): Ledger {
   const ledger = new Ledger({ name: 'events-0', topic: 'events', copies, isOfWriters: true, nodeIds: [1, 2, 3] })
@@ -53,11 +57,30 @@ function ledgerWith(committed: readonly Row[] = [], copies = 2): Ledger {
   return ledger
 }
 
-function give(ledger: Ledger, nodeId: number, rows: readonly Row[], syncedEnd = 1000): Mirror {
+const DISKS = new WeakMap<Mirror, Buffer>()
+
+/** More batches on the disk of a node, which are seen there. */
+function give(ledger: Ledger, nodeId: number, rows: readonly Row[], isSynced = true): Mirror {
   const mirror = ledger.mirrors.get(nodeId) as Mirror
-  for (const each of rows) mirror.rows.push(ledger.known.intern(each))
-  mirror.syncedEnd = syncedEnd
+  const bytes = Buffer.concat([
+    DISKS.get(mirror) ?? Buffer.alloc(0),
+    ...rows.map(each => BYTES.get(keyOf(each)) as Buffer)
+  ])
+  DISKS.set(mirror, bytes)
+  const end = (rows.at(-1)?.last ?? -1) + 1
+  const ends = { logStartOffset: 0, logEndOffset: end, writtenEndOffset: end, durableEndOffset: end, isOffline: false }
+  const segments = [{ baseOffset: 0, file: { path: 'x' }, writtenBytes: bytes.length }]
+  mirror.update(
+    { ...ends, segments },
+    (_, into, position) => bytes.copy(into, 0, position),
+    () => {}
+  )
+  if (isSynced) sync(mirror)
   return mirror
+}
+
+function sync(mirror: Mirror, bytes = DISKS.get(mirror) as Buffer): void {
+  mirror.durableAt = (_, into, position) => bytes.copy(into, 0, Math.min(position, bytes.length))
 }
 
 function sent(history: History, of: Row, partition = 'events-0'): Send {
@@ -104,16 +127,38 @@ test('what is committed', t => {
   sent(history, first)
   const ledger = ledgerWith()
   const leader = give(ledger, 1, [first])
-  t.throws(() => commitUpTo(ledger, leader, 1, history, 0), /^enough-copies: /)
-  t.doesNotThrow(() => commitUpTo(ledgerOf(first, 2), give(ledgerOf(first), 1, [first]), 0, history, 0))
-  give(ledger, 2, [first], 0)
-  t.throws(() => commitUpTo(ledger, leader, 1, history, 0), /^enough-copies: /, 'written is not synced')
-  ;(ledger.mirrors.get(2) as Mirror).syncedEnd = 1
-  commitUpTo(ledger, leader, 1, history, 0)
+  t.throws(() => commitUpTo(ledger, leader, 1, history), /^enough-copies: /)
+  t.doesNotThrow(() => commitUpTo(ledgerOf(first, 2), give(ledgerOf(first), 1, [first]), 0, history))
+  const other = give(ledger, 2, [first], false)
+  t.throws(() => commitUpTo(ledger, leader, 1, history), /^enough-copies: /, 'written is not synced')
+  const torn = Buffer.from(BYTES.get(keyOf(first)) as Buffer)
+  torn[torn.length - 1] = 1
+  sync(other, torn)
+  t.throws(() => commitUpTo(ledger, leader, 1, history), /^enough-copies: /, 'but for its last byte')
+  sync(other)
+  commitUpTo(ledger, leader, 1, history)
   t.equal(ledger.end, 1)
   const strange = row({ base: 1, value: 'nobody sent this' })
   for (const id of [1, 2]) give(ledger, id, [strange])
-  t.throws(() => commitUpTo(ledger, leader, 2, history, 0), /^honest-bytes: /)
+  t.throws(() => commitUpTo(ledger, leader, 2, history), /^honest-bytes: /)
+  t.end()
+})
+
+test('what was synced on a disk that is taken away counts, and nothing else does', t => {
+  const history = new History()
+  const rows = [0, 1, 2].map(base => row({ base }))
+  for (const each of rows) sent(history, each)
+  const ledger = ledgerWith()
+  const leader = give(ledger, 1, rows)
+  const other = give(ledger, 2, rows.slice(0, 2))
+  other.damaged(1)
+  sync(other, Buffer.alloc(0))
+  give(ledger, 2, rows.slice(2), false)
+  t.throws(() => commitUpTo(ledger, leader, 2, history), /^enough-copies: .* 0-0 /, 'said to be committed before')
+  sync(other, BYTES.get(keyOf(rows[0] as Row)))
+  commitUpTo(ledger, leader, 2, history)
+  t.equal(ledger.end, 2)
+  t.throws(() => commitUpTo(ledger, leader, 3, history), /^enough-copies: .* 2-2 /, 'was not there')
   t.end()
 })
 
@@ -131,7 +176,7 @@ test('what is committed twice, out of order, or after a refusal', t => {
     const sends = distinct.map(each => sent(history, each))
     prepare(history, sends)
     for (const id of [1, 2]) give(ledger, id, rows)
-    return () => commitUpTo(ledger, ledger.mirrors.get(1) as Mirror, 100, history, 0)
+    return () => commitUpTo(ledger, ledger.mirrors.get(1) as Mirror, 100, history)
   }
   const twice = [row({ base: 0, value: 'x' }), row({ base: 1, value: 'x' })]
   t.throws(
@@ -296,7 +341,7 @@ test('what an earlier life had synced stays synced, unless the disk is another o
   t.equal(look(1, 0), 1, 'no more than is there')
   bytes = Buffer.concat([bytes, batch({ base: 1, epoch: 2 })])
   t.equal(look(2, 0), 1, 'and what comes anew is not synced')
-  mirror.damaged()
+  mirror.damaged(2)
   t.equal(look(2, 0), 0, 'another disk')
   t.end()
 })
@@ -307,41 +352,6 @@ test('a broker that gives up is not in service, though nobody else may know it y
   const lack = (failure: Error | null) => lackOf([{ ...node, failure } as unknown as SimNode], [])
   t.equal(lack(null), null)
   t.equal(lack(new Error('sync: EIO')), 'node 1 gives up: sync: EIO')
-  t.end()
-})
-
-test('what a log may not say', t => {
-  const wrong = (error: unknown, msg: string, field = 'err'): string | undefined => {
-    let found: string | undefined
-    const write = (text: string): void => {
-      const { level, msg, time: _, ...fields } = JSON.parse(text) as Record<string, unknown>
-      found = wrongIn({ atMs: 0, nodeId: 1, level: String(level), msg: String(msg), fields })?.message
-    }
-    createLogger({ level: 'info', to: { write } }).warn({ [field]: error }, msg)
-    return found
-  }
-  const thrownBy = (run: () => unknown): unknown => {
-    try {
-      return run()
-    } catch (error) {
-      return error
-    }
-  }
-  const bugs = [
-    thrownBy(() => assert(false, 'so it is')),
-    thrownBy(() => (null as unknown as { x: number }).x),
-    // Has a code, which is one of ours too.
-    thrownBy(() => Buffer.alloc(2).readInt32BE(0)),
-    thrownBy(() => Buffer.alloc(8).readInt32BE(6))
-  ]
-  for (const bug of bugs) {
-    t.match(wrong(bug, 'replica-fetch-failing'), /^healthy-broker: node 1 says replica-fetch-failing .*\n +at /s)
-    t.match(wrong(bug, 'stop-failed', 'error'), /^healthy-broker: /)
-  }
-  t.equal(wrong(new MoldauError('ERR_TIMEOUT', 'late'), 'replica-fetch-failing'), undefined, 'as it may be')
-  t.equal(wrong(Object.assign(new Error('read'), { code: 'ECONNRESET' }), 'replica-fetch-failing'), undefined)
-  t.match(wrong(new MoldauError('ERR_TIMEOUT', 'late'), 'request-failed'), /request-failed .*ERR_TIMEOUT: late/)
-  t.equal(wrong(new MoldauError('ERR_NO_SPACE', 'full'), 'metadata-snapshot-failed'), undefined, 'a disk may fail')
   t.end()
 })
 

@@ -8,9 +8,8 @@ import type { Mirror } from '../mirror.ts'
 import { type Row, rowIndexOf, shown } from '../rows.ts'
 import { demand } from './violation.ts'
 
-/** The leader's high watermark is `to`: takes what is newly committed from its log. `mayMiss` lists nodes whose disk was
- *  damaged a short while ago: what they had said before still counts. */
-export function commitUpTo(ledger: Ledger, leader: Mirror, to: Offset, history: History, mayMiss: number): void {
+/** The leader's high watermark is `to`: takes what is newly committed from its log. */
+export function commitUpTo(ledger: Ledger, leader: Mirror, to: Offset, history: History): void {
   const from = ledger.end
   for (let index = rowIndexOf(leader.rows, from); index < leader.rows.length; index++) {
     const row = leader.rows[index] as Row
@@ -19,7 +18,7 @@ export function commitUpTo(ledger: Ledger, leader: Mirror, to: Offset, history: 
       return
     }
     demand(row.base >= from, 'equal-prefix', () => `${leader.name} has ${shown(row)}, but ${from} is committed`)
-    checkCopies(ledger, row, mayMiss)
+    checkCopies(ledger, row)
     if (ledger.isOfWriters) {
       checkSent(ledger, row, history)
       checkSequence(ledger, row)
@@ -28,17 +27,15 @@ export function commitUpTo(ledger: Ledger, leader: Mirror, to: Offset, history: 
   }
 }
 
-function checkCopies(ledger: Ledger, row: Row, mayMiss: number): void {
-  let copies = mayMiss
-  for (const mirror of ledger.mirrors.values()) {
-    if (mirror.syncedEnd > row.last && mirror.rows[rowIndexOf(mirror.rows, row.base)] === row) copies++
-  }
+function checkCopies(ledger: Ledger, row: Row): void {
+  let copies = 0
+  for (const mirror of ledger.mirrors.values()) if (mirror.holds(row)) copies++
   demand(
     copies >= ledger.copies,
     'enough-copies',
     () =>
       `${ledger.name}: ${shown(row)} is committed with ${copies} synced copies of ${ledger.copies} ` +
-      `(synced ends: ${[...ledger.mirrors].map(([id, each]) => `${id}: ${each.syncedEnd}`).join(', ')})`
+      `(synced ends, as told: ${[...ledger.mirrors].map(([id, each]) => `${id}: ${each.syncedEnd}`).join(', ')})`
   )
 }
 
