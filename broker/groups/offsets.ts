@@ -5,7 +5,7 @@ import { type Offset, type TimestampMs, type Uuid, ZERO_UUID } from '../../proto
 import { type ClassicGroup, isSubscribedTo } from './classic-group.ts'
 import { checkMember } from './join.ts'
 import type { CommittedOffset, GroupRecord } from './records.ts'
-import type { GroupsState } from './state.ts'
+import type { GroupsState, OffsetsByTopic } from './state.ts'
 
 export interface Decision<T> {
   readonly records: readonly GroupRecord[]
@@ -113,12 +113,21 @@ export interface FetchedPartition {
   readonly errorCode: number
 }
 
-export function fetchOffsets(state: GroupsState, request: FetchRequest): FetchedTopic[] {
-  const topics = request.topics ?? allTopics(state, request.groupId)
+/** What `offsets`, those of the group, say of what is asked for. */
+export function fetchOffsets(
+  state: GroupsState,
+  offsets: OffsetsByTopic | undefined,
+  request: FetchRequest
+): FetchedTopic[] {
+  const topics = request.topics ?? allTopics(offsets)
   return topics.map(({ name, topicId, partitionIndexes }) => ({
     name,
     topicId,
-    partitions: partitionIndexes.map(partition => fetchOne(state, request, name, topicId, partition))
+    partitions: partitionIndexes.map(partition => {
+      const isUnstable = request.requireStable && state.isUnstable(request.groupId, name, partition)
+      if (isUnstable) return noOffset(partition, ErrorCode.UNSTABLE_OFFSET_COMMIT)
+      return fetchOne(offsets?.get(name)?.get(partition), topicId, partition)
+    })
   }))
 }
 
@@ -126,17 +135,7 @@ export function noOffset(partitionIndex: number, errorCode: number): FetchedPart
   return { partitionIndex, committedOffset: -1, committedLeaderEpoch: -1, metadata: '', errorCode }
 }
 
-function fetchOne(
-  state: GroupsState,
-  request: FetchRequest,
-  topic: string,
-  topicId: Uuid,
-  partition: number
-): FetchedPartition {
-  if (request.requireStable && state.isUnstable(request.groupId, topic, partition)) {
-    return noOffset(partition, ErrorCode.UNSTABLE_OFFSET_COMMIT)
-  }
-  const found = state.offset(request.groupId, topic, partition)
+function fetchOne(found: CommittedOffset | undefined, topicId: Uuid, partition: number): FetchedPartition {
   // An offset of an earlier topic of this name says nothing about this one.
   if (!found || (found.topicId !== ZERO_UUID && topicId !== ZERO_UUID && found.topicId !== topicId)) {
     return noOffset(partition, ErrorCode.NONE)
@@ -150,8 +149,8 @@ function fetchOne(
   }
 }
 
-function allTopics(state: GroupsState, groupId: string): NonNullable<FetchRequest['topics']> {
-  return [...(state.offsets.get(groupId) ?? [])].map(([name, partitions]) => ({
+function allTopics(offsets: OffsetsByTopic | undefined): NonNullable<FetchRequest['topics']> {
+  return [...(offsets ?? [])].map(([name, partitions]) => ({
     name,
     topicId: ZERO_UUID,
     partitionIndexes: [...partitions.keys()]

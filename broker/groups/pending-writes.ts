@@ -1,5 +1,6 @@
 // Writes that wait for their commit, with a limit (offsets.commit.timeout.ms), and what becomes of them. Every write has
-// the same limit, so the oldest is always the first to be given up: a queue, and no timer of its own.
+// the same limit, so the oldest is always the first to be given up: a queue, and no timer of its own. So do reads that
+// wait for the commits they have seen.
 import { ErrorCode } from '../../protocol/errors.ts'
 import { isFailure } from '../../protocol/failure.ts'
 
@@ -21,14 +22,15 @@ export class PendingWrites {
     return this.#writes[0]?.atMs ?? Infinity
   }
 
-  /** The reply; a code where it failed, or has not come at `atMs`: then it may be committed yet. */
+  /** The reply; a code where it failed, `lateCode` where it has not come at `atMs`: then it may be committed yet. */
   add<T>(
     reply: { then(done: (reply: T) => void, failed: (error: unknown) => void): void },
-    atMs: number
+    atMs: number,
+    lateCode: number
   ): Promise<Outcome<T>> {
     return new Promise((resolve, reject) => {
       const refuse = (errorCode: number): void => resolve({ errorCode, reply: null })
-      const write: Write = { atMs, isDone: false, giveUp: () => refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE) }
+      const write: Write = { atMs, isDone: false, giveUp: () => refuse(lateCode) }
       this.#writes.push(write)
       reply.then(
         committed => {

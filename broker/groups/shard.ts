@@ -175,8 +175,18 @@ export class GroupShard {
     return this.#submit(() => decideCommit(request, clock.nowMs(), settings.offsetMetadataMax))
   }
 
+  /** Stable ones wait until nothing newer is on its way; the others are those that are committed now. */
   fetchOffsets(request: FetchRequest): Promise<Outcome<FetchedTopic[]>> {
-    return this.#submit(() => ({ records: [], reply: fetchOffsets(this.#state, request) }))
+    const { requireStable, groupId } = request
+    if (requireStable) {
+      const newest = (): FetchedTopic[] => fetchOffsets(this.#state, this.#state.offsets.get(groupId), request)
+      // Consumers before Kafka 3.9 do not know COORDINATOR_NOT_AVAILABLE here (GroupCoordinatorService.java,
+      // handleOffsetFetchException).
+      return this.#submit(() => ({ records: [], reply: newest() }), ErrorCode.NOT_COORDINATOR)
+    }
+    if (this.status !== 'active') return Promise.resolve({ errorCode: ErrorCode.NOT_COORDINATOR, reply: null })
+    const committed = this.#state.committedOffsets(groupId, this.#log.highWatermark)
+    return Promise.resolve({ errorCode: ErrorCode.NONE, reply: fetchOffsets(this.#state, committed, request) })
   }
 
   deleteOffsets(request: DeleteRequest): Promise<Outcome<{ errorCode: number; topics: DeletedTopic[] }>> {
@@ -336,12 +346,13 @@ export class GroupShard {
   }
 
   /** Decides, appends, and gives the reply once it is committed, or a code where that fails or takes too long. */
-  #submit<T>(decide: () => Decision<T>): Promise<Outcome<T>> {
+  #submit<T>(decide: () => Decision<T>, lateCode: number = ErrorCode.COORDINATOR_NOT_AVAILABLE): Promise<Outcome<T>> {
     if (!this.#machine || this.status !== 'active') {
       return Promise.resolve({ errorCode: ErrorCode.NOT_COORDINATOR, reply: null })
     }
     const { clock, settings } = this.#parts
-    const outcome = this.#writes.add(this.#machine.submit(decide), clock.monotonicMs() + settings.commitTimeoutMs)
+    const atMs = clock.monotonicMs() + settings.commitTimeoutMs
+    const outcome = this.#writes.add(this.#machine.submit(decide), atMs, lateCode)
     this.#schedule()
     return outcome
   }

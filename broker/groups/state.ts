@@ -16,6 +16,13 @@ export type OffsetRecord = Extract<GroupRecord, { kind: 'offset' }>
 interface Undo {
   readonly endOffset: Offset
   readonly run: () => void
+  /** The offset that a record overwrote. */
+  readonly overwrote: Overwritten | null
+}
+
+interface Overwritten {
+  readonly at: OffsetRecord
+  readonly before: CommittedOffset | null
 }
 
 export class GroupsState {
@@ -30,8 +37,10 @@ export class GroupsState {
 
   /** `endOffset` is the log end offset after the record's batch. */
   apply(record: GroupRecord, endOffset: Offset): void {
-    const run = this.#put(record)
-    if (run) this.#undo.push({ endOffset, run })
+    if (record.kind === 'offset') {
+      const before = this.#setOffset(record, record.value)
+      this.#undo.push({ endOffset, run: () => this.#setOffset(record, before), overwrote: { at: record, before } })
+    } else this.#undo.push({ endOffset, run: this.#put(record), overwrote: null })
   }
 
   /** As apply, for what is known to be committed: nothing to undo. */
@@ -51,6 +60,28 @@ export class GroupsState {
     let count = 0
     while (count < this.#undo.length && (this.#undo[count] as Undo).endOffset <= upto) count++
     if (count > 0) this.#undo.splice(0, count)
+  }
+
+  /** The offsets of a group as a rollback to `upto` would show them; nothing is rolled back. */
+  committedOffsets(group: string, upto: Offset): OffsetsByTopic | undefined {
+    const offsets = this.offsets.get(group)
+    let shown: OffsetsByTopic | null = null
+    const copied = new Set<string>()
+    for (let i = this.#undo.length - 1; i >= 0; i--) {
+      const { endOffset, overwrote } = this.#undo[i] as Undo
+      if (endOffset <= upto) break
+      if (overwrote?.at.group !== group) continue
+      const { at, before } = overwrote
+      shown ??= new Map(offsets)
+      const partitions = copied.has(at.topic) ? shown.get(at.topic) : new Map(shown.get(at.topic))
+      copied.add(at.topic)
+      if (before === null) partitions?.delete(at.partition)
+      else partitions?.set(at.partition, before)
+      if (partitions) shown.set(at.topic, partitions)
+    }
+    if (shown === null) return offsets
+    for (const topic of copied) if (shown.get(topic)?.size === 0) shown.delete(topic)
+    return shown
   }
 
   /** How many offsets are committed, in all groups. */
@@ -96,13 +127,9 @@ export class GroupsState {
     for (const group of this.offsets.keys()) if (!this.metadata.has(group)) yield group
   }
 
-  /** Writes one record and gives the way back, null where nothing changed. */
-  #put(record: GroupRecord): (() => void) | null {
+  /** Writes one record and gives the way back. */
+  #put(record: Exclude<GroupRecord, OffsetRecord>): () => void {
     switch (record.kind) {
-      case 'offset': {
-        const before = this.#setOffset(record, record.value)
-        return () => this.#setOffset(record, before)
-      }
       case 'group':
         return replace(this.metadata, record.group, record.value)
       case 'foreign':

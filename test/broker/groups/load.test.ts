@@ -1,9 +1,11 @@
 // What a coordinator finds when it starts: records in Kafka's own bytes, offsets committed inside of transactions, other
 // protocols' groups, snapshots that fit and snapshots that do not, and a log whose end is not committed yet.
+import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
 import { test } from 'tap'
 import { encodeRecord, type GroupRecord } from '../../../broker/groups/records.ts'
-import { GroupsState } from '../../../broker/groups/state.ts'
+import { GroupsState, type OffsetsByTopic } from '../../../broker/groups/state.ts'
 import { MoldauError } from '../../../protocol/failure.ts'
 import { batchesOf } from '../../../protocol/records/batch.ts'
 import { buildBatch } from '../../../protocol/records/builder.ts'
@@ -116,6 +118,36 @@ test('undo: back to any committed offset', async t => {
   state.apply(offset('g', 't', 0, null), 7)
   state.rollback(2)
   t.equal(seen(), 't:0=2')
+})
+
+test('what is committed is shown as a rollback would show it', t => {
+  const show = (offsets: OffsetsByTopic | undefined): string[] =>
+    [...(offsets ?? [])]
+      .flatMap(([topic, partitions]) => [...partitions].map(([index, { offset: at }]) => `${topic}:${index}=${at}`))
+      .sort()
+  const put = fc.record({
+    group: fc.constantFrom('g', 'h'),
+    topic: fc.constantFrom('t', 'u'),
+    partition: fc.nat(1),
+    at: fc.option(fc.nat(9))
+  })
+  fc.assert(
+    fc.property(fc.array(put, { minLength: 1, maxLength: 12 }), fc.nat(12), (puts, upto) => {
+      const state = new GroupsState()
+      for (const [i, { group, topic, partition, at }] of puts.entries()) {
+        state.apply(offset(group, topic, partition, at), i + 1)
+      }
+      const newest = show(state.offsets.get('g'))
+      const committed = show(state.committedOffsets('g', upto))
+      assert.deepEqual(show(state.offsets.get('g')), newest, 'it was only looked at')
+      state.rollback(upto)
+      assert.deepEqual(committed, show(state.offsets.get('g')))
+      assert.deepEqual(committed, show(state.committedOffsets('g', upto)))
+    }),
+    { numRuns: 300 }
+  )
+  t.pass('300 histories')
+  t.end()
 })
 
 test('offsets committed in transactions count from the commit marker on', async t => {
