@@ -1,6 +1,7 @@
 // Producer ids of this broker, out of blocks that the controller gives away: no two producers of a cluster ever get the
 // same (KIP-730). The next block is asked for when the last id of one is gone; those who come meanwhile wait together.
 import { ErrorCode } from '../protocol/errors.ts'
+import { isFailure } from '../protocol/failure.ts'
 import type { ProducerIdBlock } from '../replication/controller/leaders.ts'
 
 type Block = Pick<ProducerIdBlock, 'errorCode' | 'producerIdStart' | 'producerIdLen'>
@@ -35,6 +36,9 @@ export class ProducerIds {
         this.#left = producerIdLen
       }
       return errorCode === ErrorCode.NONE ? errorCode : ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+    } catch (error) {
+      if (isFailure(error)) return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+      throw error
     } finally {
       this.#asking = null
     }

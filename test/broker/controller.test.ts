@@ -7,6 +7,7 @@ import { type Network, nodeNetwork } from '../../broker/net/network.ts'
 import { ProducerIds } from '../../broker/producer-ids.ts'
 import { parseQuorumState } from '../../protocol/cluster/quorum-state.ts'
 import { ErrorCode, errorName } from '../../protocol/errors.ts'
+import { MoldauError } from '../../protocol/failure.ts'
 import { recordAt } from '../../replication/metadata/records.ts'
 import type { MemoryFiles } from '../../storage/files-memory.ts'
 import { shows } from '../replication/controller/cluster.ts'
@@ -371,13 +372,11 @@ test('producer ids: once given, never again', async t => {
   }
   t.equal(seen.size, 4500)
   // Of this broker, not of the producer: what a producer is told it can try again after.
-  const refusing = new ProducerIds(() =>
-    Promise.resolve({
-      ...{ errorCode: ErrorCode.STALE_BROKER_EPOCH, errorMessage: null },
-      ...{ producerIdStart: -1, producerIdLen: 0 }
-    })
-  )
-  t.match(await refusing.next(), { errorCode: ErrorCode.COORDINATOR_LOAD_IN_PROGRESS })
+  const stale = { errorCode: ErrorCode.STALE_BROKER_EPOCH, producerIdStart: -1, producerIdLen: 0 }
+  const late = new MoldauError('ERR_TIMEOUT', 'no controller answered')
+  for (const refuse of [() => Promise.resolve(stale), () => Promise.reject(late)]) {
+    t.match(await new ProducerIds(refuse).next(), { errorCode: ErrorCode.COORDINATOR_LOAD_IN_PROGRESS })
+  }
 })
 
 test('topics that nobody creates by hand', async t => {
