@@ -132,13 +132,18 @@ program
   .option('--faults <LIST>', 'names with commas, all, or none', 'all')
   .option('--every <SECONDS>', 'simulated time from one fault to the next, on average', '20')
   .option('--rest <FACTOR>', 'so many times longer do clients rest between bursts of work', '1')
+  .option('--only <NUMBERS>', 'only these of the faults that the seed draws, as a failure names them, with commas')
   .option('--shrink <K>', 'runs that may be spent on a shorter list of faults after a failure', '60')
   .addHelpText(
     'after',
     '\nIt ends with 1 where a promise was broken, and says which, by which seed, and by which faults.'
   )
   .action(
-    async (options: Record<'seed' | 'runs' | 'hours' | 'brokers' | 'faults' | 'every' | 'rest' | 'shrink', string>) => {
+    async (
+      options: Record<'seed' | 'runs' | 'hours' | 'brokers' | 'faults' | 'every' | 'rest' | 'shrink', string> & {
+        readonly only?: string
+      }
+    ) => {
       const { optionsFrom, sim } = await import('../clients/simulate/command.ts')
       process.exitCode = await sim(optionsFrom(options), line => process.stdout.write(`${line}\n`))
     }

@@ -1,9 +1,9 @@
 // `moldau sim`: runs clusters in the simulator, a line for each, and says what they were worth. A broken promise ends it: with the
 // seed, the promise, and the shortest list of faults that still breaks it.
 import { MoldauError } from '../../protocol/failure.ts'
-import { FAULT_KINDS, type Fault, type FaultKind, parseKinds, shownFault } from './faults.ts'
+import { explain } from './explanation.ts'
+import { FAULT_KINDS, type FaultKind, NEEDS_COPIES, parseKinds } from './faults.ts'
 import { type RunOptions, type RunResult, simulate } from './run.ts'
-import { shrink } from './shrink.ts'
 import { addUp, inFull, inOneLine, noStatistics, type Statistics } from './statistics.ts'
 
 export interface SimOptions {
@@ -15,6 +15,8 @@ export interface SimOptions {
   readonly kinds: readonly FaultKind[]
   readonly everyMs?: number
   readonly rest?: number
+  /** Of the faults that are drawn, by their numbers; all by default. */
+  readonly only?: readonly number[]
   /** How many runs may be spent on making a failing list shorter. */
   readonly shrinkTries: number
 }
@@ -39,35 +41,20 @@ export async function simulateSeeds(o: SimOptions, print: Print, isOver = (): bo
       `seed ${result.seed}: ${result.violation ? 'BROKEN' : 'ok'}, ${inOneLine(result.statistics)}, ${result.traceHash}`
     )
     if (result.violation !== null) {
-      await explain(result, options, o.shrinkTries, print)
+      await explain(result, { options, hours: o.hours }, o.shrinkTries, print)
       return { statistics, failed: result }
     }
   }
   return { statistics, failed: null }
 }
 
-function optionsOf({ hours, brokers, kinds, everyMs, rest = 1 }: SimOptions, seed: number): RunOptions {
+function optionsOf({ hours, brokers, kinds, everyMs, rest = 1, only }: SimOptions, seed: number): RunOptions {
   const every = everyMs === undefined ? {} : { everyMs }
-  return { seed, ms: Math.round(hours * HOUR_MS), brokers, kinds, rest, ...every }
+  return { seed, ms: Math.round(hours * HOUR_MS), brokers, kinds, rest, ...every, ...(only ? { only } : {}) }
 }
 
-async function explain(result: RunResult, options: RunOptions, tries: number, print: Print): Promise<void> {
-  const violation = result.violation as NonNullable<RunResult['violation']>
-  print(`  ${violation.message}`)
-  print(
-    `  at ${(result.atMs / 1000).toFixed(3)} s of the run with seed ${result.seed}; ${result.faults.length} faults were drawn`
-  )
-  if (tries === 0) return
-  const before = result.faults.filter(each => each.atMs <= result.atMs)
-  const fails = async (faults: readonly Fault[]): Promise<boolean> => {
-    const again = await simulate({ ...options, faults })
-    return again.violation?.invariant === violation.invariant
-  }
-  const shrunk = await shrink(before, fails, tries)
-  print(`  the shortest list of faults that was found in ${shrunk.tries} more runs:`)
-  for (const fault of shrunk.faults) print(`    ${shownFault(fault)}`)
-  if (shrunk.faults.length === 0) print('    none: it fails without any fault')
-}
+/** Longer than anybody waits for; what is longer than any number would never end. */
+const HOURS_MOST = 10_000
 
 /** Texts from the command line to options; throws a line for people. */
 export function optionsFrom(texts: {
@@ -79,31 +66,50 @@ export function optionsFrom(texts: {
   readonly every: string
   readonly rest: string
   readonly shrink: string
+  readonly only?: string | undefined
 }): SimOptions {
-  const { kinds, unknown } = parseKinds(texts.faults)
-  if (unknown.length > 0) {
-    throw new MoldauError(
-      'ERR_CONFIG',
-      `no fault has the name ${unknown.join(', ')}; there are ${FAULT_KINDS.join(', ')}, all, none`
-    )
-  }
+  const brokers = wholeFrom('brokers', texts.brokers, 1)
+  const runs = wholeFrom('runs', texts.runs, 1)
+  const hours = numberFrom('hours', texts.hours, 0)
+  if (hours > HOURS_MOST) throw refused(`--hours must be at most ${HOURS_MOST}, not ${texts.hours}`)
+  const only = texts.only?.split(',').map(each => wholeFrom('only', each, 0))
+  if (only && runs > 1) throw refused('--only names faults of one seed: it goes with --runs 1')
   return {
-    seed: numberFrom('seed', texts.seed, 0),
-    runs: numberFrom('runs', texts.runs, 1),
-    hours: numberFrom('hours', texts.hours, 0),
-    brokers: numberFrom('brokers', texts.brokers, 1),
-    kinds,
+    ...{ seed: wholeFrom('seed', texts.seed, 0), runs, hours, brokers, kinds: kindsFrom(texts.faults, brokers) },
     everyMs: 1000 * numberFrom('every', texts.every, 0.1),
     rest: numberFrom('rest', texts.rest, 1),
-    shrinkTries: numberFrom('shrink', texts.shrink, 0)
+    shrinkTries: wholeFrom('shrink', texts.shrink, 0),
+    ...(only ? { only } : {})
   }
 }
 
-function numberFrom(name: string, text: string, least: number): number {
-  const value = Number(text)
-  if (!(value >= least))
-    throw new MoldauError('ERR_CONFIG', `--${name} must be a number of at least ${least}, not ${text}`)
+function kindsFrom(text: string, brokers: number): FaultKind[] {
+  const { kinds, unknown } = parseKinds(text)
+  if (unknown.length > 0) {
+    throw refused(`no fault has the name ${unknown.join(', ')}; there are ${FAULT_KINDS.join(', ')}, all, none`)
+  }
+  if (brokers === 1 && kinds.length > 0 && kinds.every(kind => NEEDS_COPIES.has(kind))) {
+    throw refused(`--faults ${text} takes copies away, and --brokers 1 has no second one: no fault is left`)
+  }
+  return kinds
+}
+
+function wholeFrom(name: string, text: string, least: number): number {
+  const value = numberFrom(name, text, least)
+  if (!Number.isSafeInteger(value)) throw refused(`--${name} must be a whole number, not ${text}`)
   return value
+}
+
+function numberFrom(name: string, text: string, least: number): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text)
+  if (!(value >= least && Number.isFinite(value))) {
+    throw refused(`--${name} must be a number of at least ${least}, not '${text}'`)
+  }
+  return value
+}
+
+function refused(why: string): MoldauError {
+  return new MoldauError('ERR_CONFIG', why)
 }
 
 /** The whole command; gives the exit code. */

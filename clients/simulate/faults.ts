@@ -55,7 +55,7 @@ const STORM_MS = 14_000
 const STORM_SIZE = 6
 
 /** Without a second copy, what they take away is lost, and rightly so. */
-const NEEDS_COPIES = new Set<FaultKind>(['wipe', 'flipped-bit'])
+export const NEEDS_COPIES: ReadonlySet<FaultKind> = new Set(['wipe', 'flipped-bit'])
 
 export function drawFaults(random: Random, plan: FaultPlan): Fault[] {
   const faults: Fault[] = []
@@ -127,8 +127,10 @@ export function parseKinds(text: string): { kinds: FaultKind[]; unknown: string[
   return { kinds, unknown: names.filter(name => !FAULT_KINDS.includes(name as FaultKind)) }
 }
 
-export function shownFault({ atMs, kind, node, other, ms }: Fault): string {
-  const where = kind.endsWith('-all') ? '' : ` node ${node}`
-  const link = ['cut', 'cut-one-way', 'slow-link'].includes(kind) ? ` - node ${other}` : ''
+/** By the ids of the brokers, of which there are so many. */
+export function shownFault({ atMs, kind, node, other, ms }: Fault, brokers: number): string {
+  const where = kind.endsWith('-all') ? '' : ` broker ${node + 1}`
+  const end = other === brokers ? 'the clients' : `broker ${other + 1}`
+  const link = ['cut', 'cut-one-way', 'slow-link'].includes(kind) ? ` - ${end}` : ''
   return `${(atMs / 1000).toFixed(3)} s: ${kind}${where}${link}${ms > 0 ? ` for ${ms} ms` : ''}`
 }

@@ -72,11 +72,12 @@ export class Injector {
       this.#damaging++
       this.#damage(node, fault.ms)
     }
+    const at = this.struck.push({ kind: fault.kind, node, fromMs, toMs: Number.POSITIVE_INFINITY, fault }) - 1
     void this.#perform(fault, node).then(() => {
       this.#active--
       if (isDamaging) this.#damaging--
       const toMs = Math.max(this.#clock.monotonicMs(), fromMs + SHOCK_MS)
-      this.struck.push({ kind: fault.kind, node, fromMs, toMs })
+      this.struck[at] = { kind: fault.kind, node, fromMs, toMs, fault }
     })
   }
 
@@ -84,7 +85,7 @@ export class Injector {
   ended(node: number, reason: Error): void {
     const excusedMs = this.#excused.get(node) ?? Number.NEGATIVE_INFINITY
     if (this.#clock.monotonicMs() > excusedMs) {
-      throw new Violation('healthy-broker', `node ${node} ended: ${reason.message}`)
+      throw new Violation('healthy-broker', `node ${node + 1} ended: ${reason.message}`)
     }
     this.#arena.kill(node, 'kill')
     if (!this.#busy.has(node)) void this.#bringBack(node, RESTART_MS)

@@ -1,6 +1,7 @@
 // One run: a cluster from one seed, clients at work, faults that strike, and checkers that look after every event. First any
 // fault and nothing may be wrong; then everything is healed and must come to its end. The same options give the same
 // run, event by event.
+import { MoldauError } from '../../protocol/failure.ts'
 import { checkEndings } from './checkers/endings.ts'
 import { Violation } from './checkers/violation.ts'
 import { drawFaults, type Fault, type FaultKind } from './faults.ts'
@@ -27,6 +28,8 @@ export interface RunOptions {
   readonly rest?: number
   /** These, and not those of the seed. */
   readonly faults?: readonly Fault[]
+  /** Of those of the seed, by their numbers from 0. */
+  readonly only?: readonly number[]
 }
 
 export interface RunResult {
@@ -35,6 +38,8 @@ export interface RunResult {
   /** When it was broken, in milliseconds of the run. */
   readonly atMs: number
   readonly faults: readonly Fault[]
+  /** All that the seed gives; `faults` may be some of them. */
+  readonly drawn: readonly Fault[]
   readonly statistics: Statistics
   /** The same for the same options. */
   readonly traceHash: string
@@ -64,6 +69,7 @@ class Run {
   readonly #watched: readonly WatchedNode[]
   readonly #workload: Workload
   readonly #statistics = noStatistics()
+  readonly #drawn: readonly Fault[]
   readonly #faults: readonly Fault[]
   #injector: Injector | null = null
   #failure: Violation | null = null
@@ -84,7 +90,8 @@ class Run {
     this.#watched = this.#world.nodes.map(each => new WatchedNode(each))
     this.#workload = new Workload(this.#world, this.#watch, this.#history, ms, rest)
     const plan = { fromMs: 3000, untilMs: ms, everyMs, nodes: brokers, kinds }
-    this.#faults = options.faults ?? drawFaults(this.#world.dice.of('faults'), plan)
+    this.#drawn = drawFaults(this.#world.dice.of('faults'), plan)
+    this.#faults = options.faults ?? chosen(this.#drawn, options.only)
   }
 
   async run(): Promise<RunResult> {
@@ -104,7 +111,7 @@ class Run {
     this.#count((user + system) / 1000)
     return {
       ...{ seed: this.#o.seed, violation: this.#failure, atMs: this.#atMs, faults: this.#faults },
-      ...{ statistics: this.#statistics, traceHash: this.#world.traceHash },
+      ...{ drawn: this.#drawn, statistics: this.#statistics, traceHash: this.#world.traceHash },
       ...{ struck: this.#injector?.struck ?? [], lines: this.#world.lines }
     }
   }
@@ -234,6 +241,12 @@ class Run {
     for (const member of this.#workload.members) s.generations += member.generations
     countFaults(s, this.#injector?.struck ?? [])
   }
+}
+
+function chosen(drawn: readonly Fault[], only: readonly number[] | undefined): readonly Fault[] {
+  const missing = only?.find(each => drawn[each] === undefined)
+  if (missing === undefined) return drawn.filter((_, number) => only === undefined || only.includes(number))
+  throw new MoldauError('ERR_CONFIG', `no fault has the number ${missing}: the seed draws ${drawn.length}, from 0`)
 }
 
 /** Kafka's own times, and longer polls: an idle hour costs less. */

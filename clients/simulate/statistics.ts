@@ -1,6 +1,6 @@
 // What a run was worth: how often each kind of fault struck, which kinds met, how many records were acked, and how long a
 // cluster worked under load. Numbers of several runs are added up; a run that did nothing proves nothing.
-import { FAULT_KINDS, type FaultKind } from './faults.ts'
+import { FAULT_KINDS, type Fault, type FaultKind } from './faults.ts'
 
 /** A fault as it happened, in milliseconds of the run. */
 export interface Struck {
@@ -8,7 +8,10 @@ export interface Struck {
   /** Index of the node, or of the first one. */
   readonly node: number
   readonly fromMs: number
+  /** Infinity: it is not over. */
   readonly toMs: number
+  /** What was drawn; it may have struck another node. */
+  readonly fault?: Fault
 }
 
 export interface Statistics {

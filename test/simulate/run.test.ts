@@ -1,8 +1,10 @@
 // Whole runs in the simulator: a seed is a run, and a few fixed ones with every kind of fault break no promise. What the
 // parts around a run do (faults, shrinking, statistics) is tested here too; what checkers see, in checkers.test.ts.
 import { test } from 'tap'
+import { Violation } from '../../clients/simulate/checkers/violation.ts'
 import { optionsFrom, simulateSeeds } from '../../clients/simulate/command.ts'
 import { Dice } from '../../clients/simulate/dice.ts'
+import { commandFor, explain } from '../../clients/simulate/explanation.ts'
 import { drawFaults, FAULT_KINDS, type Fault, parseKinds, shownFault } from '../../clients/simulate/faults.ts'
 import { simulate } from '../../clients/simulate/run.ts'
 import { shrink } from '../../clients/simulate/shrink.ts'
@@ -72,7 +74,9 @@ test('faults are drawn from the seed, each kind as often as any other', t => {
     alone.some(({ kind }) => kind === 'wipe' || kind === 'flipped-bit'),
     'one copy is not taken away'
   )
-  t.match(shownFault({ atMs: 1500, kind: 'cut', node: 0, other: 2, ms: 900, dice: 1 }), '1.500 s: cut node 0 - node 2')
+  const cut: Fault = { atMs: 1500, kind: 'cut', node: 0, other: 2, ms: 900, dice: 1 }
+  t.match(shownFault(cut, 3), '1.500 s: cut broker 1 - broker 3 for 900 ms')
+  t.match(shownFault({ ...cut, other: 3 }, 3), 'cut broker 1 - the clients')
   t.end()
 })
 
@@ -92,7 +96,23 @@ test('kinds by name', t => {
   }
   t.match(optionsFrom(texts), { seed: 5, runs: 2, hours: 0.5, brokers: 3, kinds: ['kill'], everyMs: 20_000 })
   t.throws(() => optionsFrom({ ...texts, faults: 'flood' }), /no fault has the name flood/)
-  t.throws(() => optionsFrom({ ...texts, runs: 'many' }), /--runs must be a number/)
+  t.match(optionsFrom({ ...texts, runs: '1', only: '3,17' }), { only: [3, 17] })
+  const wrong: [Partial<typeof texts> & { only?: string }, RegExp][] = [
+    [{ runs: 'many' }, /--runs must be a number/],
+    [{ hours: 'Infinity' }, /--hours must be a number/],
+    [{ hours: '1e400' }, /--hours must be a number/],
+    [{ hours: '1e300' }, /--hours must be at most 10000/],
+    [{ hours: '' }, /--hours must be a number/],
+    [{ brokers: '2.5' }, /--brokers must be a whole number/],
+    [{ seed: '1.5' }, /--seed must be a whole number/],
+    [{ runs: '1.5' }, /--runs must be a whole number/],
+    [{ shrink: '0.5' }, /--shrink must be a whole number/],
+    [{ brokers: '1', faults: 'wipe,flipped-bit' }, /no fault is left/],
+    [{ only: '3' }, /--only .* goes with --runs 1/],
+    [{ runs: '1', only: '3,' }, /--only must be a number/]
+  ]
+  for (const [change, said] of wrong) t.throws(() => optionsFrom({ ...texts, ...change }), said)
+  t.same(optionsFrom({ ...texts, brokers: '1', faults: 'none' }).kinds, [])
   t.end()
 })
 
@@ -110,6 +130,38 @@ test('a failing list of faults is made short', async t => {
   t.ok(tries < 60, `${tries} tries`)
   const cut = await shrink(faults, fails, 3)
   t.equal(cut.tries, 3, 'no more tries than allowed')
+})
+
+test('a failure names what struck, by the ids of brokers, and the command for just that', async t => {
+  const asked = { seed: 3, ms: 30_000, brokers: 3, kinds: FAULT_KINDS, everyMs: 2000 }
+  const whole = await simulate({ ...asked, ms: 1 })
+  const { drawn } = await simulate({ ...asked, only: [] })
+  t.equal(whole.drawn.length, 0)
+  t.ok(drawn.length > 3, `${drawn.length} are drawn`)
+  const result = await simulate({ ...asked, only: [1] })
+  t.equal(result.violation, null, result.violation?.message ?? 'no promise is broken')
+  t.same(
+    result.struck.map(({ fault }) => fault),
+    [drawn[1]]
+  )
+  await t.rejects(simulate({ ...asked, only: [drawn.length] }), /no fault has the number/)
+  const violation = new Violation('progress', 'made up')
+  const lines: string[] = []
+  await explain({ ...result, violation }, { options: { ...asked, only: [1] }, hours: 30 / 3600 }, 0, line =>
+    lines.push(line)
+  )
+  const text = lines.join('\n')
+  t.match(text, `broker ${(result.struck[0]?.node ?? 0) + 1}`)
+  t.match(text, '(drawn as 1)')
+  t.match(lines.at(-1), `again: moldau sim --seed 3 --hours ${30 / 3600} --every 2 --only 1`)
+  t.equal(
+    commandFor(
+      { options: { ...asked, brokers: 5, rest: 4 }, hours: 0.5 },
+      [drawn[2] as Fault, drawn[0] as Fault],
+      drawn
+    ),
+    'moldau sim --seed 3 --hours 0.5 --brokers 5 --every 2 --rest 4 --only 2,0'
+  )
 })
 
 test('statistics add up', t => {
