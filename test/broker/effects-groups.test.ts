@@ -45,11 +45,12 @@ async function commit(world: World, committedOffset: number, committedMetadata: 
   return reply.topics[0]!.partitions[0]!.errorCode
 }
 
-/** The committed offset, -1 for none, null for an error. */
+/** The committed offset, once nothing newer is on its way; -1 for none, null for an error. */
 async function committed(world: World): Promise<number | null> {
   const reply = await (await world.client()).send(offsetFetch, 7, {
     groupId: 'g',
-    topics: [{ name: 't', partitionIndexes: [0] }]
+    topics: [{ name: 't', partitionIndexes: [0] }],
+    requireStable: true
   })
   return reply.errorCode === 0 ? (reply.topics[0]?.partitions[0]?.committedOffset ?? null) : null
 }
