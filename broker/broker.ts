@@ -30,6 +30,7 @@ import { type Network, nodeNetwork } from './net/network.ts'
 import { Turn } from './net/slot.ts'
 import { Partitions } from './partitions.ts'
 import { ProducerIds } from './producer-ids.ts'
+import { Progress, type Readiness } from './progress.ts'
 import { Looks } from './readers.ts'
 import { Registration } from './registration.ts'
 import type { Services } from './services.ts'
@@ -47,8 +48,21 @@ export interface BrokerOptions {
   readonly openKeyStore?: OpenKeyStore
   /** The broker cannot go on (its only log directory failed): one clear reason; the owner of the process ends it. */
   readonly onFatal: (reason: MoldauError) => void
+  /** The ports are open; what is behind them may still wait for other nodes. Called once. */
+  readonly onListening?: (outside: Outside) => void
   /** The parts are there, and none of them acts yet: for who looks on from the first moment. */
   readonly onAssembled?: (services: Services) => void
+}
+
+/** What is seen of a broker from the moment at which its ports are open. */
+export interface Outside {
+  readonly readiness: Readiness
+  /** One line for people; null where it waits for nothing. */
+  readonly waitingFor: string | null
+  readonly memory: MemoryBudget
+  readonly connectionCount: number
+  /** Null before its log directory is open. */
+  readonly assembled: Services | null
 }
 
 export interface Broker {
@@ -56,7 +70,7 @@ export interface Broker {
   readonly dataDirectory: string
   readonly listeners: readonly BoundListener[]
   readonly services: Services
-  readonly isReady: boolean
+  readonly readiness: Readiness
   readonly memory: MemoryBudget
   readonly connectionCount: number
   stop(): Promise<void>
@@ -64,15 +78,17 @@ export interface Broker {
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const system = { clock: systemClock, random: systemRandom, files: new NodeFiles(), network: nodeNetwork }
-  const parts = { ...system, openKeyStore: openLevelStore, onAssembled: () => {}, ...options }
+  const parts = { ...system, openKeyStore: openLevelStore, onAssembled: () => {}, onListening: () => {}, ...options }
   const gates = { broker: new Gate(), controller: new Gate() }
   const memory = memoryBudget(parts)
   const listeners = openListeners(parts, gates, memory)
+  const progress = new Progress<Running>()
   try {
     const bound = await listenOn(listeners, parts.config)
-    const [running] = await Promise.all([startBehind(parts, bound, gates.controller), prepareCompression()])
+    parts.onListening(outsideOf(progress, listeners, memory))
+    const [running] = await Promise.all([startBehind(parts, bound, gates.controller, progress), prepareCompression()])
     gates.broker.open(new Dispatch(running.services, HANDLERS))
-    return brokerOf(parts, listeners, bound, running, memory)
+    return brokerOf(parts, listeners, bound, running, memory, progress)
   } catch (error) {
     await listeners.close()
     throw error
@@ -147,6 +163,24 @@ async function listenOn(listeners: Listeners, config: BrokerConfig): Promise<Bou
   return bound
 }
 
+function outsideOf(progress: Progress<Running>, listeners: Listeners, memory: MemoryBudget): Outside {
+  return {
+    memory,
+    get readiness() {
+      return progress.readiness
+    },
+    get waitingFor() {
+      return progress.waitingFor
+    },
+    get connectionCount() {
+      return listeners.connections.size
+    },
+    get assembled() {
+      return progress.assembled?.services ?? null
+    }
+  }
+}
+
 /** What runs behind the sockets. */
 interface Running {
   readonly services: Services
@@ -159,7 +193,12 @@ interface Running {
   readonly stalls: Stalls
 }
 
-async function startBehind(parts: Parts, bound: readonly BoundListener[], controllers: Gate): Promise<Running> {
+async function startBehind(
+  parts: Parts,
+  bound: readonly BoundListener[],
+  controllers: Gate,
+  progress: Progress<Running>
+): Promise<Running> {
   const { log, onFatal } = parts
   let running: Running | null = null
   const catalog = await openCatalog({
@@ -173,9 +212,10 @@ async function startBehind(parts: Parts, bound: readonly BoundListener[], contro
   })
   try {
     running = await assemble(parts, catalog, bound)
+    progress.assembled = running
     parts.onAssembled(running.services)
     controllers.open(new Dispatch(running.services, HANDLERS))
-    await enter(parts, running)
+    await enter(parts, running, progress)
     return running
   } catch (error) {
     running?.channel.close()
@@ -245,18 +285,23 @@ async function assemble(parts: Parts, catalog: Catalog, bound: readonly BoundLis
 }
 
 /** From the metadata log to the first client: every log is open before this life is registered, and only then leads. */
-async function enter({ config, log }: Parts, running: Running): Promise<void> {
+async function enter({ config, log }: Parts, running: Running, progress: Progress<Running>): Promise<void> {
   const { catalog, controller, partitions, registration } = running
+  progress.stage = 'quorum'
   await controller.start()
   await controller.metadataLog.whenCaughtUp()
   tellMinInsyncReplicas(config, log)
   registration.registerController().catch(error => log.warn({ err: error }, 'controller-registration-failed'))
+  progress.stage = 'logs'
   await partitions.settled()
   await catalog.setAsideStrays()
+  progress.stage = 'registration'
   await registration.register()
   partitions.allowLeading()
+  progress.stage = 'unfencing'
   await registration.unfence()
   await partitions.settled()
+  progress.stage = 'entered'
   log.info(
     { nodeId: running.services.nodeId, clusterId: catalog.clusterId, directory: catalog.directory },
     'broker-started'
@@ -284,7 +329,8 @@ function brokerOf(
   listeners: Listeners,
   bound: readonly BoundListener[],
   running: Running,
-  memory: MemoryBudget
+  memory: MemoryBudget,
+  progress: Progress<Running>
 ): Broker {
   const { catalog, controller, channel, partitions, registration, services, stalls } = running
   let stopping: Promise<void> | null = null
@@ -312,10 +358,11 @@ function brokerOf(
     get connectionCount() {
       return listeners.connections.size
     },
-    get isReady() {
-      return stopping === null && !catalog.isOffline
+    get readiness() {
+      return progress.readiness
     },
     stop: () => {
+      progress.stage = 'stopping'
       stopping ??= stop()
       return stopping
     }

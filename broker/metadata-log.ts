@@ -29,6 +29,7 @@ import { SnapshotSchedule } from './quorum/snapshot-schedule.ts'
 import { readQuorumState } from './quorum/state-file.ts'
 import type { UncommittedBatches } from './quorum/uncommitted.ts'
 import type { Stalls } from './stalls.ts'
+import type { QuorumFacts } from './waiting.ts'
 
 export interface MetadataLogOptions {
   /** `__cluster_metadata-0`, always under group commit, its syncs before those of others. */
@@ -166,6 +167,10 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
 
   get voters(): readonly BrokerId[] {
     return this.#participant.quorum.voters
+  }
+
+  get quorumFacts(): QuorumFacts {
+    return this.#participant.facts
   }
 
   /** The cluster's id: of meta.properties, or as committed; null while nobody knows one. */

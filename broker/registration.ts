@@ -59,6 +59,7 @@ const FORGOTTEN: ReadonlySet<number> = new Set([ErrorCode.BROKER_ID_NOT_REGISTER
 export class Registration {
   readonly #o: RegistrationOptions
   #brokerEpoch = -1
+  #heardMs = Number.NEGATIVE_INFINITY
   #previousBrokerEpoch: Promise<number> | null = null
   #timer: Timer | null = null
   #wake: (() => void) | null = null
@@ -73,6 +74,11 @@ export class Registration {
   /** -1 before the registration is committed. */
   get brokerEpoch(): number {
     return this.#brokerEpoch
+  }
+
+  /** When a controller last answered a sign of life, by the monotonic clock. */
+  get heardMs(): number {
+    return this.#heardMs
   }
 
   /** Registers, fenced: nobody is sent here yet. Goes on until a controller takes it; throws where it refuses. */
@@ -234,7 +240,10 @@ export class Registration {
   async #beat(): Promise<boolean> {
     const reply = await this.#heartbeat(false).catch(passing)
     if (reply === null || this.#isStopping) return false
-    if (reply.errorCode === ErrorCode.NONE) return !reply.isFenced
+    if (reply.errorCode === ErrorCode.NONE) {
+      this.#heardMs = this.#o.clock.monotonicMs()
+      return !reply.isFenced
+    }
     if (!FORGOTTEN.has(reply.errorCode)) {
       this.#o.logger.warn({ error: errorName(reply.errorCode) }, 'heartbeat-refused')
       return false

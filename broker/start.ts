@@ -4,9 +4,9 @@ import { resolve } from 'node:path'
 import type { Broker } from './broker.ts'
 import { systemClock } from './clock.ts'
 import type { Sources } from './config/sources.ts'
-import { type BrokerConfig, loadConfig } from './config.ts'
-import type { HttpServer } from './http/server.ts'
+import { loadConfig } from './config.ts'
 import { createLogger, type Logger, setLogLevel } from './log.ts'
+import { Lookout } from './lookout.ts'
 import { LoopTurns } from './loop-turns.ts'
 import { VERSION } from './version.ts'
 
@@ -43,18 +43,24 @@ export async function start(
   endOnSignals(log, () => end(null))
   if (withParent) endWithParent(log, () => end(null))
   const { startBroker } = await import('./broker.ts')
-  const starting = startBroker({ config, log, onFatal: end })
-  const broker = await Promise.race([starting, ended.then(() => withinPatience(starting))])
-  if (broker === null) return leaveUnready(await ended, log)
-  greet(broker)
-  const http = await httpOf(config, broker, turns, log)
-  const why = await ended
-  await http?.close()
-  if (why !== null) {
-    await giveUp(broker, log)
-    throw why
+  const lookout = new Lookout({ config, clock: systemClock, turns, log })
+  try {
+    const starting = startBroker({ config, log, onFatal: end, onListening: outside => lookout.begin(outside) })
+    const broker = await Promise.race([starting, ended.then(() => withinPatience(starting))])
+    if (broker === null) return leaveUnready(await ended, log)
+    greet(broker)
+    const http = await lookout.entered()
+    if (http !== null) process.stdout.write(`  http    http://${shownHost(http.host)}:${http.port}/readyz\n`)
+    const why = await ended
+    if (why !== null) {
+      await giveUp(broker, log)
+      throw why
+    }
+    await broker.stop()
+  } finally {
+    // Last: who probes it sees how it stops.
+    await lookout.close()
   }
-  await broker.stop()
   process.stdout.write('moldau has stopped\n')
   // What had to be finished is finished; a stray handle must not keep the process.
   process.exit(0)
@@ -102,23 +108,6 @@ function greet(broker: Broker): void {
 function shownHost(host: string): string {
   if (host === '' || host === '0.0.0.0' || host === '::') return 'localhost'
   return host.includes(':') ? `[${host}]` : host
-}
-
-async function httpOf(config: BrokerConfig, broker: Broker, turns: LoopTurns, log: Logger): Promise<HttpServer | null> {
-  const listener = config.get('moldau.http.listener')
-  if (listener === 'off') return null
-  const { openHttp } = await import('./http/server.ts')
-  const measured = {
-    turns,
-    memory: broker.memory,
-    get connections() {
-      return broker.connectionCount
-    }
-  }
-  const nextFree = !config.isGiven('moldau.http.listener')
-  const server = await openHttp({ listener, nextFree, broker, measured, log })
-  if (server !== null) process.stdout.write(`  http    http://${shownHost(server.host)}:${server.port}/readyz\n`)
-  return server
 }
 
 /** Nobody is left who could stop it a second time: it has a limit. */

@@ -3,21 +3,25 @@
 
 import { type LoopTurns, TURN_BUCKETS_MS } from '../loop-turns.ts'
 import type { MemoryBudget } from '../net/budget.ts'
+import { type Figured, replicaFigures } from './replica-figures.ts'
 
 export interface Measured {
   readonly turns: LoopTurns
   readonly memory: MemoryBudget
   readonly connections: number
+  /** Null before the log directory is open. */
+  readonly replicas: Figured | null
 }
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
-export function metricsText({ turns, memory, connections }: Measured): string {
+export function metricsText({ turns, memory, connections, replicas }: Measured): string {
   const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage()
   const { user, system } = process.cpuUsage()
   const lines = [
     ...turnLines(turns),
     ...gauge('moldau_connections', 'Connections of clients and brokers that are open.', connections),
+    ...(replicas === null ? [] : replicaLines(replicas)),
     ...headOf('moldau_memory_bytes', 'gauge', 'Bytes in flight, by what they are for.'),
     ...memory.accounts.map(each => `moldau_memory_bytes{of="${each.name}"} ${each.usedBytes}`),
     ...headOf('moldau_memory_limit_bytes', 'gauge', 'What of them there may be.'),
@@ -30,6 +34,21 @@ export function metricsText({ turns, memory, connections }: Measured): string {
     ...gauge('moldau_external_bytes', 'Memory that objects hold outside of that heap.', external + arrayBuffers)
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** Kafka's gauges of these names (ReplicaManager.scala, LogManager.scala, ControllerMetadataMetrics.java). */
+function replicaLines(replicas: Figured): string[] {
+  const figures = replicaFigures(replicas)
+  return [
+    ...gauge('moldau_partition_count', 'Replicas that this broker has.', figures.partitions),
+    ...gauge('moldau_leader_count', 'Partitions that it leads.', figures.leaders),
+    ...gauge('moldau_under_replicated_partitions', 'Of those, with replicas out of sync.', figures.underReplicated),
+    ...gauge('moldau_under_min_isr_partition_count', 'Of those, too few for acks=all.', figures.underMinIsr),
+    ...gauge('moldau_offline_replica_count', 'Its replicas whose log failed.', figures.offlineReplicas),
+    ...gauge('moldau_offline_log_directory_count', 'Its log directories that failed.', figures.offlineDirectories),
+    ...gauge('moldau_active_controller_count', '1 where this node is the controller.', figures.activeControllers),
+    ...gauge('moldau_offline_partitions_count', 'Without a leader; told by the controller.', figures.leaderless)
+  ]
 }
 
 function turnLines(turns: LoopTurns): string[] {

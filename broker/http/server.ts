@@ -1,11 +1,13 @@
 // The HTTP side of a broker, on a port of its own: whether it lives, whether it serves, and its figures. Loaded after the
-// Kafka port is open, and never a reason for the broker to stop: whatever fails here is one warning.
+// Kafka port is open, before the broker has entered its cluster, and never a reason for it to stop: whatever fails here is
+// one warning.
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from '../log.ts'
+import type { Readiness } from '../progress.ts'
 import { METRICS_TYPE, type Measured, metricsText } from './metrics.ts'
 
 export interface Health {
-  readonly isReady: boolean
+  readonly readiness: Readiness
 }
 
 export interface HttpOptions {
@@ -51,8 +53,9 @@ function routes(broker: Health, measured: Measured): FastifyInstance {
   const app = Fastify({ logger: false, forceCloseConnections: true, bodyLimit: 1024 * 1024 })
   app.get('/livez', async () => ({ status: 'live' }))
   app.get('/readyz', async (_, reply) => {
-    const ready = broker.isReady
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready' })
+    const { readiness } = broker
+    if (readiness === 'ready') return { status: 'ready' }
+    return reply.code(503).send({ status: 'not ready', why: readiness })
   })
   app.get('/metrics', (_, reply) => reply.type(METRICS_TYPE).send(metricsText(measured)))
   return app

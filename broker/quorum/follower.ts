@@ -103,6 +103,7 @@ export class QuorumFollower {
       await this.#unanswered(error, following)
       return false
     }
+    peers.answered(following.leaderId)
     if (this.#following !== following) return false
     if (response.errorCode === ErrorCode.INCONSISTENT_CLUSTER_ID) this.#o.onForeign(following.leaderId)
     const partition = response.responses[0]?.partitions[0]
@@ -144,6 +145,7 @@ export class QuorumFollower {
   async #unanswered(error: unknown, { leaderId }: Following): Promise<void> {
     if (!isFailure(error)) throw error
     const { logger, peers, runner } = this.#o
+    peers.failed(leaderId, error)
     logger.debug({ leader: leaderId, err: error }, 'quorum-fetch-failed')
     const isGone = error.code === 'ERR_REFUSED' || (error.code === 'ERR_DISCONNECTED' && (await peers.isGone(leaderId)))
     if (isGone) runner.take({ kind: 'hinted', leaderId })

@@ -11,6 +11,7 @@ import type { VoterAddress } from '../config.ts'
 import type { Logger } from '../log.ts'
 import type { Network } from '../net/network.ts'
 import type { Stalls } from '../stalls.ts'
+import type { QuorumFacts } from '../waiting.ts'
 import { QuorumAnswers } from './answers.ts'
 import { type FollowerOptions, QuorumFollower } from './follower.ts'
 import { NamedCluster } from './named-cluster.ts'
@@ -112,6 +113,11 @@ export class Participant {
     return this.#view
   }
 
+  get facts(): QuorumFacts {
+    const { isFresh } = this.quorum
+    return { voters: this.#o.voters, isFresh, leaderId: this.#view.leaderId, troubles: this.peers.troubles }
+  }
+
   /** Resolves when this node takes part; a sole voter leads then. */
   start(): Promise<void> {
     const { log } = this.#o
@@ -182,10 +188,13 @@ export class Participant {
         this.#follower.follow({ leaderId, epoch })
         return
       }
-      case 'unattached':
+      case 'unattached': {
+        const { leaderId: lost } = this.#view
+        if (lost !== -1) logger.info({ epoch: effect.epoch, lost }, 'metadata-quorum-without-leader')
         this.#follower.stop()
         this.#see({ epoch: effect.epoch, leaderId: -1, isLeader: false })
         return
+      }
       case 'resigned':
         logger.info({ epoch: effect.epoch }, 'metadata-quorum-resigned')
         this.#resigned()

@@ -2,7 +2,7 @@
 // and one for what must not wait behind it. Answers become inputs of the quorum; no answer is none, and is asked again by
 // whoever needs it.
 import { ErrorCode, errorName } from '../../protocol/errors.ts'
-import { isFailure } from '../../protocol/failure.ts'
+import { isFailure, type MoldauError } from '../../protocol/failure.ts'
 import { beginQuorumEpoch } from '../../protocol/messages/begin-quorum-epoch.ts'
 import { endQuorumEpoch } from '../../protocol/messages/end-quorum-epoch.ts'
 import { vote } from '../../protocol/messages/vote.ts'
@@ -12,7 +12,7 @@ import type { Effect, Input } from '../../replication/quorum/inputs.ts'
 import type { Clock } from '../clock.ts'
 import type { VoterAddress } from '../config.ts'
 import type { Logger } from '../log.ts'
-import type { Address, Network } from '../net/network.ts'
+import { type Address, type Network, systemCode } from '../net/network.ts'
 import { PeerLink, probe } from '../peers.ts'
 import type { NamedCluster } from './named-cluster.ts'
 
@@ -49,13 +49,28 @@ export class QuorumPeers {
   readonly #addresses: ReadonlyMap<BrokerId, Address>
   /** What each voter refused the last request with, as long as it refuses: said once, however often it is asked. */
   readonly #refusals = new Map<BrokerId, string>()
+  readonly #troubles = new Map<BrokerId, string>()
 
   constructor(o: QuorumPeersOptions) {
     this.#o = o
     this.#addresses = new Map(o.voters.map(({ nodeId, host, port }) => [nodeId, { host, port }]))
     for (const { nodeId } of o.voters) {
       if (nodeId !== o.nodeId) this.#links.set(nodeId, { fetching: this.#link(nodeId), talking: this.#link(nodeId) })
+      if (nodeId !== o.nodeId) this.#troubles.set(nodeId, 'no answer yet')
     }
+  }
+
+  /** Why a voter cannot be talked to, in words; who answered last time is not in it. */
+  get troubles(): ReadonlyMap<BrokerId, string> {
+    return this.#troubles
+  }
+
+  answered(voter: BrokerId): void {
+    this.#troubles.delete(voter)
+  }
+
+  failed(voter: BrokerId, failure: MoldauError): void {
+    this.#troubles.set(voter, troubleOf(failure))
   }
 
   /** Null for who is no voter. */
@@ -133,6 +148,7 @@ export class QuorumPeers {
       return await send(link)
     } catch (error) {
       if (!isFailure(error)) throw error
+      this.failed(to, error)
       this.#o.logger.debug({ voter: to, err: error }, 'quorum-request-failed')
       return null
     }
@@ -149,12 +165,31 @@ export class QuorumPeers {
     const errorCode = response.errorCode || answer?.errorCode
     if (errorCode === ErrorCode.NONE || errorCode === ErrorCode.FENCED_LEADER_EPOCH) {
       this.#refusals.delete(from)
+      this.answered(from)
       this.#o.onOwn(from)
       return answer ?? null
     }
     const error = errorName(errorCode ?? -1)
     if (this.#refusals.get(from) !== error) this.#o.logger.warn({ voter: from, error }, 'quorum-request-refused')
     this.#refusals.set(from, error)
+    this.#troubles.set(from, `it answers ${error}`)
     return null
   }
+}
+
+/** The system's codes that an operator meets, and what they mean. */
+const TROUBLES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  ETIMEDOUT: 'connection timed out',
+  ENOTFOUND: 'host not found',
+  EAI_AGAIN: 'host name not resolved',
+  EHOSTUNREACH: 'host unreachable',
+  ENETUNREACH: 'network unreachable'
+}
+
+function troubleOf({ message, cause }: MoldauError): string {
+  // Closed because another request on it got no answer.
+  if (isFailure(cause, 'ERR_TIMEOUT')) return cause.message
+  return TROUBLES[systemCode(cause) ?? ''] ?? message
 }

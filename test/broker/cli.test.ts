@@ -249,20 +249,35 @@ test('format prepares a directory as Kafka does, and refuses what is somebody el
   t.equal((await broker.ended).code, 0, 'and it starts')
 })
 
-test('one of several that waits for the others can be stopped', async t => {
+test('one of several that waits for the others says for whom, lives, is not ready, and can be stopped', async t => {
   const directory = t.testdir()
-  const [own, other] = await freePorts(2)
+  const [own, other, http] = await freePorts(3)
   const settings = {
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${own},2@127.0.0.1:${other}`,
     listeners: `PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:${own}`,
     'controller.listener.names': 'CONTROLLER',
-    'moldau.http.listener': 'off'
+    'moldau.http.listener': `127.0.0.1:${http}`
   }
   const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])
   const broker = run(['start', ...flags], directory)
-  const isUp = async () => existsSync(`${directory}/moldau-data/__cluster_metadata-0`)
-  while (!(await isUp())) await new Promise(resolve => setTimeout(resolve, 20))
+  await broker.printed(/"http-open"/)
+  const ask = async (path: string) => {
+    const reply = await fetch(`http://127.0.0.1:${http}${path}`)
+    return [reply.status, await reply.text()]
+  }
+  t.same(await ask('/livez'), [200, '{"status":"live"}'], 'nothing that a probe should end')
+  t.same(await ask('/readyz'), [503, '{"status":"not ready","why":"starting"}'])
+  t.equal((await ask('/metrics'))[0], 200)
+  await broker.printed(/"start-waits"/)
   broker.process.kill('SIGTERM')
-  t.match(await broker.ended, { code: 0, out: 'moldau has stopped\n' })
+  const { code, out, err } = await broker.ended
+  t.same([code, out], [0, 'moldau has stopped\n'])
+  t.match(
+    err,
+    new RegExp(
+      `"why":"waiting for the metadata quorum: voter 2 at 127\\.0\\.0\\.1:${other}: connection refused; ` +
+        'a new cluster needs all 2 voters at its first start","seconds":3'
+    )
+  )
 })

@@ -30,7 +30,11 @@ function follower(atJob: AtJob, { answers = 1, isDamaged = false } = {}) {
   const answer = () => Promise.resolve({ errorCode: 0, responses: [{ partitions: [partition] }] })
   const parts = {
     ...{ quorum, nodeId: 2, clusterId: () => null, requestTimeoutMs: () => 1, fetchMaxBytes: () => 1 },
-    peers: { fetching: () => ({ send: () => (asked++ < answers ? answer() : new Promise(() => {})) }) },
+    peers: {
+      fetching: () => ({ send: () => (asked++ < answers ? answer() : new Promise(() => {})) }),
+      answered: () => {},
+      failed: () => {}
+    },
     runner: {
       run(job: Job) {
         atJob(quorum)

@@ -11,14 +11,27 @@ test('three empty nodes become a cluster of one id, and are it again after a pow
   await world.run(10_000)
   t.equal(world.leader, null, 'two of three could have forgotten what the third has')
   t.equal(world.node(1).log?.clusterId, null)
+  const facts = (id: number) => world.node(id).log?.quorumFacts
+  const troubles = [[3, 'connection refused']]
+  t.match(facts(1), { isFresh: true, leaderId: -1, voters: [{ nodeId: 1 }, { nodeId: 2 }, { nodeId: 3 }] })
+  t.same([...(facts(1)?.troubles ?? [])], troubles, 'who is missed is known, and why')
   await world.until(world.node(3).start())
   t.ok(await world.waitFor(() => world.isInStep() && world.nodes.every(node => node.log?.isCaughtUp), 1500), 'in step')
   const clusterId = world.node(1).catalog?.clusterId ?? ''
   t.match(clusterId, /^[\w-]{22}$/)
+  t.match(facts(1), { isFresh: false, leaderId: leaderOf(world).id })
+  t.equal(facts(leaderOf(world).id)?.troubles.size, 0, 'all have answered')
   leaderOf(world).append('orders')
   t.ok(await world.waitFor(() => world.nodes.every(node => node.topics.includes('orders')), 1000))
   const epoch = leaderOf(world).epoch
   for (const node of world.nodes) node.crash()
+  await world.until(world.node(1).start())
+  world.network.cut('node-1', 'node-2')
+  await world.run(6000)
+  t.match(facts(1), { isFresh: false, leaderId: -1 })
+  t.same([...(facts(1)?.troubles ?? [])], [[2, 'no answer to Vote within 2000 ms'], ...troubles], 'nor a firewall')
+  world.node(1).crash()
+  world.network.healAll()
   await world.startAll()
   t.ok(await world.waitFor(() => world.isInStep(), 2500), 'again')
   for (const node of world.nodes) {
