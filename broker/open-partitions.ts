@@ -26,6 +26,10 @@ export interface OpenPartitionsOptions {
   readonly isrUpdates: IsrUpdates | null
 }
 
+export interface PartitionSize extends TopicPartition {
+  readonly sizeInBytes: number
+}
+
 export class OpenPartitions {
   readonly #o: OpenPartitionsOptions
   readonly #byTopicId = new Map<Uuid, Map<number, Partition>>()
@@ -59,6 +63,17 @@ export class OpenPartitions {
 
   of(topicId: Uuid): ReadonlyMap<number, Partition> | undefined {
     return this.#byTopicId.get(topicId)
+  }
+
+  /** Nothing is opened for it. */
+  *sizes(): Generator<PartitionSize> {
+    for (const topic of this.#o.metadata.image.topicsById.values()) {
+      for (const [partition, { replicas }] of topic.partitions.entries()) {
+        const open = this.get(topic.topicId, partition)
+        const isHere = open !== undefined || (this.mayWait(topic, partition) && replicas[0] === this.#o.nodeId)
+        if (isHere) yield { topic: topic.name, partition, sizeInBytes: open?.log.sizeInBytes ?? 0 }
+      }
+    }
   }
 
   drop(topicId: Uuid, index: number): void {

@@ -1,7 +1,7 @@
 // Every partition that this broker hosts, kept in step with the committed metadata: logs are made, reigns begin and
 // end, deleted topics go. Changes are worked off in order; a topic counts as ready once its logs are open here.
 import { ErrorCode } from '../protocol/errors.ts'
-import { type BrokerId, type LeaderEpoch, type Uuid, ZERO_UUID } from '../protocol/types.ts'
+import { type BrokerId, type LeaderEpoch, type TopicPartition, type Uuid, ZERO_UUID } from '../protocol/types.ts'
 import { CONSUMER_OFFSETS, INTERNAL_TOPICS } from '../replication/controller/topic-names.ts'
 import { type MetadataDelta, ResourceType } from '../replication/metadata/delta.ts'
 import type { MetadataImage, Topic } from '../replication/metadata/image.ts'
@@ -14,7 +14,7 @@ import { Deadlines } from './deadlines.ts'
 import { IsrUpdates } from './isr-updates.ts'
 import type { Logger } from './log.ts'
 import type { MetadataCache } from './metadata-cache.ts'
-import { OpenPartitions } from './open-partitions.ts'
+import { OpenPartitions, type PartitionSize } from './open-partitions.ts'
 import type { Partition } from './partition.ts'
 import { ReplicaFetchers, type ReplicationOptions } from './replica-fetchers.ts'
 import { eligibleBrokers, leaderRole } from './roles.ts'
@@ -47,7 +47,7 @@ export interface OffsetsPartitionListener {
   electPartition(index: number, partition: Partition): Promise<void>
   resignPartition(index: number): void
   /** Topics that are deleted: nobody's offsets of them mean anything any more. */
-  forgetTopics(names: readonly string[]): Promise<void>
+  forgetTopics(topics: readonly { readonly name: string; readonly topicId: Uuid }[]): Promise<void>
   /** This broker follows the partition now (a later reign included): a coordinator may keep up with it. */
   followPartition?(index: number, partition: Partition): void
   /** This broker has no replica of it any more. */
@@ -71,6 +71,7 @@ export class Partitions {
   readonly #open: OpenPartitions
   #offsetsListener: OffsetsPartitionListener | null = null
   #work: Promise<void> = Promise.resolve()
+  #removals: Promise<unknown> = Promise.resolve()
   #stopped = false
   readonly #fetchers: ReplicaFetchers | null = null
   readonly #isrUpdates: IsrUpdates | null = null
@@ -120,16 +121,9 @@ export class Partitions {
     return this.#open.get(topicId, index)
   }
 
-  /** Every replica that this broker has, with its size; nothing is opened for it. */
-  *sizes(): Generator<{ readonly topic: string; readonly partition: number; readonly sizeInBytes: number }> {
-    for (const topic of this.#options.metadata.image.topicsById.values()) {
-      for (const [partition, { replicas }] of topic.partitions.entries()) {
-        const open = this.get(topic.topicId, partition)
-        const isHere =
-          open !== undefined || (this.#open.mayWait(topic, partition) && replicas[0] === this.#options.nodeId)
-        if (isHere) yield { topic: topic.name, partition, sizeInBytes: open?.log.sizeInBytes ?? 0 }
-      }
-    }
+  /** Every replica that this broker has, with its size. */
+  sizes(): Generator<PartitionSize> {
+    return this.#open.sizes()
   }
 
   /** This life of the broker is registered: what the metadata says of leaders from now on is said of it. */
@@ -179,8 +173,9 @@ export class Partitions {
   }
 
   /** Resolves when everything that the metadata said until now is done here. */
-  settled(): Promise<void> {
-    return this.#work
+  async settled(): Promise<void> {
+    await this.#work
+    await this.#removals
   }
 
   /** By topic name or id; the other is null. */
@@ -244,7 +239,7 @@ export class Partitions {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#ticking?.cancel()
-    await this.#work
+    await this.settled()
     this.#fetchers?.stop()
     this.#isrUpdates?.stop()
     for (const partition of this.all()) this.#resign(partition, partition.leaderEpoch, -1)
@@ -260,7 +255,7 @@ export class Partitions {
   async #follow(image: MetadataImage, delta: MetadataDelta): Promise<void> {
     if (this.#stopped) return
     for (const topic of delta.deletedTopics.values()) await this.#deleteTopic(topic)
-    const deleted = [...delta.deletedTopics.values()].map(each => each.name)
+    const deleted = [...delta.deletedTopics.values()].map(({ name, topicId }) => ({ name, topicId }))
     if (deleted.length > 0) {
       this.#offsetsListener?.forgetTopics(deleted).catch(error => {
         this.#options.log.warn({ err: error, topics: deleted }, 'offsets-of-deleted-topics-kept')
@@ -309,7 +304,16 @@ export class Partitions {
     this.#open.drop(topic.topicId, index)
     if (topic.name === CONSUMER_OFFSETS) this.#offsetsListener?.dropPartition?.(index)
     await partition.settled
-    await this.#options.catalog.remove(partition.topicPartition)
+    this.#discard([partition.topicPartition])
+  }
+
+  /** No leadership waits for the disk to forget. What takes the name later has its turn behind this one. */
+  #discard(removed: readonly TopicPartition[]): void {
+    const { catalog, log } = this.#options
+    const removals = removed.map(each => catalog.remove(each))
+    this.#removals = Promise.all([this.#removals, ...removals]).catch(error => {
+      log.error({ err: error }, 'metadata-change-failed')
+    })
   }
 
   /** A damaged log of which others have everything: its bytes are kept aside, and it is fetched again (rule 4). This
@@ -363,21 +367,19 @@ export class Partitions {
     if (wasLeader && topic === CONSUMER_OFFSETS) this.#offsetsListener?.resignPartition(index)
   }
 
-  async #deleteTopic(topic: Topic): Promise<void> {
-    const { catalog } = this.#options
-    const partitions = this.#open.of(topic.topicId)
-    this.#open.dropTopic(topic.topicId)
-    for (const partition of partitions?.values() ?? []) {
+  async #deleteTopic({ topicId, name, partitions: { length } }: Topic): Promise<void> {
+    const partitions = this.#open.of(topicId) ?? new Map<number, Partition>()
+    this.#open.dropTopic(topicId)
+    for (const [index, partition] of partitions) {
       this.#resign(partition, partition.leaderEpoch, -1)
-      if (topic.name === CONSUMER_OFFSETS) this.#offsetsListener?.dropPartition?.(partition.topicPartition.partition)
-      await partition.settled
+      if (name === CONSUMER_OFFSETS) this.#offsetsListener?.dropPartition?.(index)
     }
-    for (const index of topic.partitions.keys()) {
-      // By name, so only what is known to be this topic's: at a start a later one may have the name. A damaged log that
-      // was refused goes too: it must not stand in the way of that one.
-      const isOurs = partitions?.has(index) || this.#isRefused(topic.name, index)
-      if (isOurs) await catalog.remove({ topic: topic.name, partition: index })
-    }
+    for (const partition of partitions.values()) await partition.settled
+    // By name, so only what is known to be this topic's: at a start a later one may have the name. A damaged log that
+    // was refused goes too: it must not stand in the way of that one.
+    const indexes = Array.from({ length }, (_, index) => index)
+    const ours = indexes.filter(index => partitions.has(index) || this.#isRefused(name, index))
+    this.#discard(ours.map(partition => ({ topic: name, partition })))
   }
 
   async #eligibleChanged(): Promise<void> {

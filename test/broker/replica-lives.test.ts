@@ -1,7 +1,9 @@
 // Replicas come and go with the metadata; a new life of a broker leads in no epoch of the one before.
 import { test } from 'tap'
 import { ErrorCode } from '../../protocol/errors.ts'
+import { ZERO_UUID } from '../../protocol/types.ts'
 import { decideAlterPartitionReassignments } from '../../replication/controller/reassignments.ts'
+import { decideDeleteTopics } from '../../replication/controller/topics.ts'
 import { recordAt } from '../../replication/metadata/records.ts'
 import { chance, register } from '../replication/controller/cluster.ts'
 import { Cluster, type Node } from './replication-fixture.ts'
@@ -25,6 +27,35 @@ test('replicas are made and removed as the metadata says', async t => {
   t.equal((await two.disk.readdir('/data')).filter(name => name === 'a-0').length, 0)
   await isOne(t, [one, three], 'the same bytes')
   t.match(await one.produce('2'), { errorCode: 0, baseOffset: 1 })
+})
+
+test('no leadership waits until the disk has forgotten a topic', async t => {
+  const cluster = await clusterOf(t)
+  const [one, two] = cluster.nodes as [Node, Node, Node]
+  await cluster.create('b', [[2], [2]])
+  for (const index of [0, 1]) t.match(await two.produce('old', { topic: 'b', index }), { errorCode: 0 })
+  two.held.path = '/data'
+  const { image, rules } = cluster.on
+  cluster.decide(decideDeleteTopics(image, [{ name: 'b', topicId: ZERO_UUID }], rules))
+  cluster.fence(1)
+  await cluster.until(() => two.partition().isLeader, 'broker 2 leads, though its disk is held')
+  t.ok(one.isUp)
+  let isForgotten = false
+  const settled = two.partitions.settled().then(() => {
+    isForgotten = true
+  })
+  // The next of that name has its turn behind the last.
+  const created = cluster.create('b', [[2], [2]])
+  await cluster.pass(1_000)
+  t.notOk(isForgotten)
+  two.held.release()
+  await Promise.all([settled, created])
+  for (const index of [0, 1]) {
+    t.match(await two.produce('new', { topic: 'b', index }), { errorCode: 0, baseOffset: 0 })
+  }
+  const names = await two.disk.readdir('/data')
+  t.equal(names.filter(name => name.endsWith('-delete')).length, 2)
+  t.equal(names.filter(name => name.endsWith('-stray')).length, 0)
 })
 
 test('a broker leads nothing of an earlier life', async t => {

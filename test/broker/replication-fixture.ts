@@ -44,7 +44,7 @@ const HANDLERS = new Map<Api, Handler>(
   ])
 )
 
-/** Syncs of files whose path has this in it wait until it is cleared. */
+/** Syncs of files and directories whose path has this in it wait until it is cleared. */
 class Held {
   path: string | null = null
   #waiting: (() => void)[] = []
@@ -67,7 +67,8 @@ class Held {
             paths.set(fd, String(args[0]))
             return fd
           }
-          const isHeld = key === 'fdatasync' && this.path !== null && paths.get(args[0])?.includes(this.path)
+          const at = key === 'fdatasync' ? paths.get(args[0]) : key === 'syncDirectory' ? String(args[0]) : ''
+          const isHeld = this.path !== null && at?.includes(this.path)
           return isHeld ? new Promise<void>(go => this.#waiting.push(go)).then(work) : work()
         }
       }
