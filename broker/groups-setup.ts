@@ -43,7 +43,7 @@ export function coordinateGroups(parts: GroupParts): GroupCoordinator {
     followPartition: (index, partition) => coordinator.followPartition(index, logFor(partition)),
     resignPartition: index => coordinator.resignPartition(index),
     dropPartition: index => coordinator.dropPartition(index),
-    forgetTopics: names => coordinator.forgetTopics(names)
+    forgetTopics: topics => coordinator.forgetTopics(topics)
   })
   return coordinator
 }
@@ -63,6 +63,9 @@ function logOf(partition: Partition): CoordinatorLog {
     },
     get leaderEpoch() {
       return partition.leaderEpoch
+    },
+    get deleteRetentionMs() {
+      return partition.log.config.deleteRetentionMs
     },
     onHighWatermark: fn => partition.onHighWatermark(fn),
     batches: (from, upto) => partition.batches(from, upto),

@@ -6,7 +6,7 @@ import { type DescribedGroup, type ListedGroup, undescribed } from './describe.t
 import type { CommitRequest, DeletedTopic, DeleteRequest, FetchedTopic, FetchRequest, TopicCodes } from './offsets.ts'
 import { partitionFor } from './placement.ts'
 import type { CoordinatorLog, GroupClock, GroupLogger, GroupSettings, Snapshots } from './ports.ts'
-import { GroupShard, type InTurn, type Outcome } from './shard.ts'
+import { type DeletedTopicId, GroupShard, type InTurn, type Outcome } from './shard.ts'
 import type {
   Client,
   HeartbeatReply,
@@ -183,9 +183,9 @@ export class GroupCoordinator {
     )
   }
 
-  /** Call when topics were deleted: their offsets mean nothing to a later topic of the same name. */
-  async forgetTopics(names: readonly string[]): Promise<void> {
-    const topics = new Set(names)
+  /** Call when topics were deleted: their offsets mean nothing to a later topic of the same name, which may be there
+   *  already, with offsets of its own. */
+  async forgetTopics(topics: readonly DeletedTopicId[]): Promise<void> {
     await Promise.all([...this.#shards.values()].map(shard => shard.forgetTopics(topics)))
   }
 

@@ -12,6 +12,8 @@ export interface CoordinatorLog {
   readonly logEndOffset: Offset
   readonly highWatermark: Offset
   readonly leaderEpoch: LeaderEpoch
+  /** For how long a tombstone stays at least after it was written: delete.retention.ms. */
+  readonly deleteRetentionMs: number
   /** Calls `fn` when the high watermark moved; the answer ends that. */
   onHighWatermark(fn: () => void): () => void
   /** Whole batches from the one that holds `from` to the last below `upto`. */

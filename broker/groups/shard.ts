@@ -4,7 +4,7 @@
 
 import { ErrorCode } from '../../protocol/errors.ts'
 import { buildBatch } from '../../protocol/records/builder.ts'
-import type { Offset } from '../../protocol/types.ts'
+import { type Offset, type Uuid, ZERO_UUID } from '../../protocol/types.ts'
 import { Machine } from '../machine.ts'
 import type { ClassicGroup, Now, Token } from './classic-group.ts'
 import { type DescribedGroup, describeGroup, type ListedGroup, listGroups } from './describe.ts'
@@ -43,6 +43,11 @@ export interface ShardParts {
 
 export type { Outcome } from './pending-writes.ts'
 
+export interface DeletedTopicId {
+  readonly name: string
+  readonly topicId: Uuid
+}
+
 /** Runs work when it is its turn: not all partitions load at once, and those that somebody waits for come first. */
 export type InTurn = <T>(work: () => Promise<T>, isUrgent: () => boolean) => Promise<T>
 
@@ -70,7 +75,7 @@ export class GroupShard {
   /** Grows with each reign, and when one ends. */
   #reign = 0
   /** Topics that were deleted while the state was loaded. */
-  readonly #toForget = new Set<string>()
+  readonly #toForget: DeletedTopicId[] = []
   #lastSeenMs: number
   /** The last time in which nothing happened here: nobody asked, or the process stood still. */
   #quiet = { fromMs: 0, toMs: 0 }
@@ -128,7 +133,7 @@ export class GroupShard {
     if (this.status === 'closed' || this.status === 'following') return
     this.status = 'following'
     this.#reign++
-    this.#toForget.clear()
+    this.#toForget.length = 0
     this.#timer?.cancel()
     this.#timer = null
     this.#live.close(errorCode)
@@ -213,15 +218,17 @@ export class GroupShard {
     return listGroups(this.#state, this.#live.all, filters)
   }
 
-  /** The offsets of topics that were deleted. */
-  async forgetTopics(topics: ReadonlySet<string>): Promise<void> {
-    if (this.status === 'loading') for (const topic of topics) this.#toForget.add(topic)
+  /** The offsets of topics that were deleted, and those that do not say of which topic of that name they are. */
+  async forgetTopics(topics: readonly DeletedTopicId[]): Promise<void> {
+    if (this.status === 'loading') this.#toForget.push(...topics)
     if (this.status !== 'active') return
     const records: GroupRecord[] = []
     for (const [group, byTopic] of this.#state.offsets) {
-      for (const [topic, partitions] of byTopic) {
-        if (!topics.has(topic)) continue
-        for (const partition of partitions.keys()) records.push(offsetTombstone(group, topic, partition))
+      for (const { name, topicId } of topics) {
+        for (const [partition, committed] of byTopic.get(name) ?? []) {
+          const isGone = committed.topicId === topicId || committed.topicId === ZERO_UUID
+          if (isGone) records.push(offsetTombstone(group, name, partition))
+        }
       }
     }
     await this.#appendAll(records)
@@ -306,7 +313,7 @@ export class GroupShard {
     this.#lastSeenMs = clock.monotonicMs()
     this.status = 'active'
     this.#live.start()
-    if (this.#toForget.size > 0) void this.forgetTopics(this.#toForget)
+    if (this.#toForget.length > 0) void this.forgetTopics(this.#toForget.splice(0))
   }
 
   #append(records: readonly GroupRecord[]): Offset {

@@ -16,6 +16,7 @@ interface Head {
   /** The log must reach this far, in this epoch. */
   readonly endOffset: Offset
   readonly leaderEpoch: LeaderEpoch
+  /** When the writing began: no record that is replayed over it is older. */
   readonly writtenMs: TimestampMs
   readonly stamp: string
   /** Two sets of chunks in turn, so that the last whole snapshot stays until the next one is whole. */
@@ -55,8 +56,7 @@ export interface Loaded {
 
 const FORMAT = 2
 const OFFSETS_PER_CHUNK = 2_000
-/** The cleaner may drop a tombstone 24 hours after it was written (delete.retention.ms), so an older copy could bring a
- *  deleted offset back to life. Half of that leaves room for clocks. */
+/** Half of the time that a tombstone stays by default, which leaves room for clocks. */
 const MAX_AGE_MS = 12 * 3_600_000
 
 export interface SnapshotPlace {
@@ -74,8 +74,10 @@ export async function readSnapshot(place: SnapshotPlace, state: GroupsState): Pr
   if (head?.format !== FORMAT || head.topicId !== log.topicId) return null
   if (head.offset < log.logStartOffset || head.endOffset > log.logEndOffset) return null
   if (!log.holds(head.endOffset, head.leaderEpoch)) return null
+  // The cleaner may have dropped tombstones since: an older copy would bring deleted offsets back to life.
   const ageMs = clock.nowMs() - head.writtenMs
-  if (log.logEndOffset > head.offset && (ageMs < 0 || ageMs > MAX_AGE_MS)) return null
+  const maxAgeMs = Math.min(MAX_AGE_MS, log.deleteRetentionMs / 2)
+  if (log.logEndOffset > head.offset && (ageMs < 0 || ageMs >= maxAgeMs)) return null
   for (let i = 0; i < head.chunks; i++) {
     const chunk = (await snapshots.get(chunkKey(key, head.slot, i))) as Chunk | undefined
     if (chunk?.stamp !== head.stamp) return null
@@ -95,7 +97,8 @@ export interface SnapshotTask {
 export async function writeSnapshot(place: SnapshotPlace, state: GroupsState, task: SnapshotTask): Promise<boolean> {
   const { snapshots, log, clock, key } = place
   const start = Math.min(task.applied().offset, log.highWatermark)
-  const stamp = `${start}-${clock.nowMs()}-${log.leaderEpoch}`
+  const writtenMs = clock.nowMs()
+  const stamp = `${start}-${writtenMs}-${log.leaderEpoch}`
   const last = (await snapshots.get(key)) as Head | undefined
   const slot = last?.slot === 0 ? 1 : 0
   let chunks = 0
@@ -107,7 +110,6 @@ export async function writeSnapshot(place: SnapshotPlace, state: GroupsState, ta
   const { offset: endOffset, leaderEpoch } = task.applied()
   await untilCommitted(log, endOffset)
   if (!task.isCurrent() || state.pending.size > 0) return false
-  const writtenMs = clock.nowMs()
   await snapshots.put(key, {
     format: FORMAT,
     topicId: log.topicId,

@@ -135,8 +135,8 @@ export const PLANTS: readonly Plant[] = [
     name: 'serve a group commit before it is committed',
     changes: one(
       'broker/groups/shard.js',
-      'return this.#submit(() => ({ records: [], reply: fetchOffsets(this.#state, request) }))',
-      'return Promise.resolve({ errorCode: 0, reply: fetchOffsets(this.#state, request) })'
+      'this.#state.committedOffsets(groupId, this.#log.highWatermark)',
+      'this.#state.offsets.get(groupId)'
     )
   },
   {

@@ -240,7 +240,7 @@ test('while it loads, and until the end of its log is committed', async t => {
     'nothing to worry about'
   )
   t.match(world.coordinator.listGroups({ statesFilter: [], typesFilter: [] }), { errorCode: 14 })
-  await world.coordinator.forgetTopics(['u'])
+  await world.coordinator.forgetTopics([{ name: 'u', topicId: 'deleted' }])
   log.isHeld = false
   log.commit()
   await loaded
@@ -300,6 +300,13 @@ test('a snapshot that does not fit is as good as none', async t => {
   t.equal(await offsetsOf(other, 'g'), 't:0=2')
   const old = await start(world => world.clock.advance(13 * HOUR_MS))
   t.equal(used(old), -1, 'older than tombstones are sure to live')
+  const tombstonesFor = (ms: number, ageMs: number) => (world: World) => {
+    for (const log of world.logs) log.deleteRetentionMs = ms
+    return world.clock.advance(ageMs)
+  }
+  t.equal(used(await start(tombstonesFor(120_002, 60_000))), 1, 'they live for more than twice its age')
+  t.equal(used(await start(tombstonesFor(120_000, 60_000))), -1, 'they do not')
+  t.equal(used(await start(tombstonesFor(0, 0))), -1, 'nor at all')
   const head = (world: World): { slot: number; stamp: string; format: number; groups: unknown[] } =>
     world.snapshots.entries.get('groups/0') as { slot: number; stamp: string; format: number; groups: unknown[] }
   const torn = await start(world => world.snapshots.entries.delete(`groups/0/${head(world).slot}/0`))

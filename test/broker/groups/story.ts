@@ -121,7 +121,10 @@ class Teller {
         await this.#world.restart(words[0] === 'crash' ? 'crash' : 'clean')
         return
       case 'forget':
-        await Promise.race([coordinator.forgetTopics(words), clock.settle()])
+        await Promise.race([
+          coordinator.forgetTopics(words.map(name => ({ name, topicId: options.get('topic-id') ?? 'deleted' }))),
+          clock.settle()
+        ])
         return
       case 'new':
         this.#actors.delete(words[0] ?? '')

@@ -96,6 +96,7 @@ export class MemoryLog {
   /** While true nothing appended is committed. */
   isHeld = false
   failAppends: MoldauError | null = null
+  deleteRetentionMs = 24 * 3_600_000
   appends = 0
   /** Batches that a coordinator read. */
   reads = 0
@@ -156,6 +157,9 @@ export class MemoryLog {
         return log.highWatermark
       },
       leaderEpoch,
+      get deleteRetentionMs() {
+        return log.deleteRetentionMs
+      },
       onHighWatermark: fn => {
         log.#listeners.add(fn)
         return () => log.#listeners.delete(fn)
