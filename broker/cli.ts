@@ -145,6 +145,8 @@ program
       }
     ) => {
       const { optionsFrom, sim } = await import('../clients/simulate/command.ts')
+      // Whoever reads the lines has enough.
+      process.stdout.on('error', () => process.exit(0))
       process.exitCode = await sim(optionsFrom(options), line => process.stdout.write(`${line}\n`))
     }
   )
