@@ -106,8 +106,9 @@ export class MemoryFiles implements Files {
     this.#faults.push(fault)
   }
 
-  heal(): void {
-    this.#faults = []
+  /** Takes back one fault, or all. */
+  heal(fault?: Fault): void {
+    this.#faults = this.#faults.filter(each => fault !== undefined && each !== fault)
   }
 
   get openCount(): number {

@@ -24,9 +24,11 @@ export interface Arena {
   reset(node: number): void
   setDiskFull(node: number, isFull: boolean): void
   setDiskSlow(node: number, isSlow: boolean): void
-  failSyncs(node: number, isOn: boolean): void
+  /** The next sync fails. Gives what takes that back, and says whether one has failed. */
+  failSync(node: number): () => boolean
   /** Of a dead node. */
   wipe(node: number): void
-  flipBit(node: number, dice: number): void
+  /** False: there was none that may be flipped. */
+  flipBit(node: number): boolean
   jumpClock(node: number, ms: number): void
 }

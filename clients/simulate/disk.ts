@@ -110,6 +110,12 @@ export class SimDisk {
     this.#files.inject(fault)
   }
 
+  /** The opposite of `inject`: true when it failed something meanwhile. Only of faults that have a number of times. */
+  withdraw(fault: Fault): boolean {
+    this.#files.heal(fault)
+    return fault.times === 0
+  }
+
   /** So much is free. */
   fill(freeBytes: number): void {
     this.#files.totalBytes = this.#files.usedBytes + freeBytes
@@ -143,9 +149,9 @@ export class SimDisk {
     return file
   }
 
-  /** The same, in a byte that is named. */
-  flipBitAt(file: string, position: number): void {
-    this.#files.flipBit(file, position * 8 + this.#o.dice.below(8))
+  /** The same, in a byte that is named. False where there is none. */
+  flipBitAt(file: string, position: number): boolean {
+    return this.#files.flipBit(file, position * 8 + this.#o.dice.below(8))
   }
 
   get usedBytes(): number {

@@ -2,7 +2,9 @@
 // time, and brings dead processes back. At most one node has a damaged disk, until everything is on all disks again:
 // two damaged copies of three may lose what was acked, and rightly so.
 import type { Clock } from '../../broker/clock.ts'
+import { isFailure } from '../../protocol/failure.ts'
 import type { Arena, Death, LinkFault } from './arena.ts'
+import { OF_DISKS } from './checkers/log-lines.ts'
 import { Violation } from './checkers/violation.ts'
 import type { Fault, FaultKind } from './faults.ts'
 import { sleep } from './models/courier.ts'
@@ -11,7 +13,7 @@ import type { Struck } from './statistics.ts'
 const DAMAGING = new Set<FaultKind>(['wipe', 'flipped-bit', 'failed-sync', 'disk-full'])
 /** How long a supervisor waits before it starts a process that ended by itself. */
 const RESTART_MS = 1000
-/** A node that cannot be started any more gets an empty disk, as people would do it. */
+/** A node that a flipped bit keeps from starting gets an empty disk, as people would do it. */
 const HOPELESS_AFTER = 12
 /** A fault that is over in no time still shakes the cluster for so long. */
 const SHOCK_MS = 3000
@@ -20,24 +22,30 @@ const EXCUSED_MS = 60_000
 
 export class Injector {
   readonly struck: Struck[] = []
+  /** Faults that found nobody to strike, or did nothing to whom they struck. */
   readonly skipped = new Map<FaultKind, number>()
+  /** Nodes that got an empty disk because nothing else would start them. */
+  disksReplaced = 0
   readonly #arena: Arena
   readonly #clock: Clock
-  readonly #beforeNewDisk: (node: number) => void
-  readonly #cuts = new Map<string, number>()
+  readonly #beforeLoss: (node: number) => void
+  /** What faults keep up -> how many do. */
+  readonly #kept = new Map<string, number>()
   /** Nodes that are being started or stopped, or that are dead and have a time to come back. */
   readonly #busy = new Set<number>()
   readonly #excused = new Map<number, number>()
+  /** Nodes on whose disk a bit has flipped. */
+  readonly #bent = new Set<number>()
   #damaged = -1
   #active = 0
   /** Faults under way that may damage a disk. */
   #damaging = 0
   #isHealing = false
 
-  constructor(arena: Arena, clock: Clock, beforeNewDisk: (node: number) => void) {
+  constructor(arena: Arena, clock: Clock, beforeLoss: (node: number) => void) {
     this.#arena = arena
     this.#clock = clock
-    this.#beforeNewDisk = beforeNewDisk
+    this.#beforeLoss = beforeLoss
   }
 
   /** The node whose disk is damaged, -1 for none. */
@@ -47,7 +55,9 @@ export class Injector {
 
   /** Everything is on all disks again. */
   recovered(): void {
-    if (this.#damaging === 0) this.#damaged = -1
+    if (this.#damaging > 0) return
+    this.#damaged = -1
+    this.#bent.clear()
   }
 
   get isQuiet(): boolean {
@@ -62,7 +72,7 @@ export class Injector {
   strike(fault: Fault): void {
     const node = this.#isHealing ? -1 : this.#target(fault)
     if (node < 0) {
-      this.skipped.set(fault.kind, (this.skipped.get(fault.kind) ?? 0) + 1)
+      this.#skip(fault.kind)
       return
     }
     const fromMs = this.#clock.monotonicMs()
@@ -72,19 +82,25 @@ export class Injector {
       this.#damaging++
       this.#damage(node, fault.ms)
     }
-    const at = this.struck.push({ kind: fault.kind, node, fromMs, toMs: Number.POSITIVE_INFINITY, fault }) - 1
-    void this.#perform(fault, node).then(() => {
+    const begun: Struck = { kind: fault.kind, node, fromMs, toMs: Number.POSITIVE_INFINITY, fault }
+    this.struck.push(begun)
+    void this.#perform(fault, node).then(hasStruck => {
       this.#active--
       if (isDamaging) this.#damaging--
+      if (!hasStruck) this.#skip(fault.kind)
       const toMs = Math.max(this.#clock.monotonicMs(), fromMs + SHOCK_MS)
-      this.struck[at] = { kind: fault.kind, node, fromMs, toMs, fault }
+      this.struck.splice(this.struck.indexOf(begun), 1, ...(hasStruck ? [{ ...begun, toMs }] : []))
     })
   }
 
-  /** A broker gave up by itself. Throws where no fault is a reason for it. */
+  #skip(kind: FaultKind): void {
+    this.skipped.set(kind, (this.skipped.get(kind) ?? 0) + 1)
+  }
+
+  /** A broker gave up by itself. Throws where no fault is a reason for it; the only one there is, is its disk. */
   ended(node: number, reason: Error): void {
     const excusedMs = this.#excused.get(node) ?? Number.NEGATIVE_INFINITY
-    if (this.#clock.monotonicMs() > excusedMs) {
+    if (this.#clock.monotonicMs() > excusedMs || !isFailure(reason) || !OF_DISKS.has(reason.code)) {
       throw new Violation('healthy-broker', `node ${node + 1} ended: ${reason.message}`)
     }
     this.#arena.kill(node, 'kill')
@@ -133,9 +149,9 @@ export class Injector {
     }
   }
 
-  async #perform(fault: Fault, node: number): Promise<void> {
+  /** Resolves when it is over; false: nothing came of it. */
+  async #perform(fault: Fault, node: number): Promise<boolean> {
     const { kind, ms, other, dice } = fault
-    const arena = this.#arena
     switch (kind) {
       case 'kill':
         return this.#die(node, 'kill', ms)
@@ -144,22 +160,18 @@ export class Injector {
       case 'torn-write':
         return this.#die(node, 'crash', ms)
       case 'power-loss-all':
-        await this.#everyNode((each, index) =>
-          this.#die(each, dice % 2 === 0 ? 'power-loss' : 'crash', ms + 300 * index)
-        )
-        return
+        return this.#everyNode(each => this.#die(each, dice % 2 === 0 ? 'power-loss' : 'crash', ms + 300 * each))
       case 'wipe':
-        return this.#die(node, 'kill', ms, () => arena.wipe(node))
       case 'flipped-bit':
-        return this.#die(node, 'kill', ms, () => arena.flipBit(node, dice))
+        return this.#loseBytes(node, kind, ms)
       case 'restart':
         return this.#restart(node, ms)
       case 'restart-all':
-        await this.#everyNode(each => this.#restart(each, ms))
-        return
+        return this.#everyNode(each => this.#restart(each, ms))
       case 'reset':
-        arena.reset(node)
-        return sleep(this.#clock, SHOCK_MS)
+        this.#arena.reset(node)
+        await sleep(this.#clock, SHOCK_MS)
+        return true
       case 'failed-sync':
         return this.#failSync(node, ms)
       default:
@@ -167,23 +179,29 @@ export class Injector {
     }
   }
 
-  /** What begins now and is undone after a while. */
+  /** What begins now and is undone after a while, when no other fault keeps it up. */
   #condition(kind: FaultKind, node: number, other: number, dice: number): { begin: () => void; end: () => void } {
     const arena = this.#arena
-    const links = this.#linksOf(kind, node, other)
+    const key = `${kind} ${node}`
     switch (kind) {
       case 'pause':
-        return { begin: () => arena.pause(node), end: () => arena.resume(node) }
+        return {
+          begin: () => this.#again(key, () => arena.pause(node)),
+          end: () => this.#letGo(key, () => arena.resume(node))
+        }
       case 'disk-full':
-        return { begin: () => arena.setDiskFull(node, true), end: () => arena.setDiskFull(node, false) }
-      case 'slow-disk':
-        return { begin: () => arena.setDiskSlow(node, true), end: () => arena.setDiskSlow(node, false) }
+      case 'slow-disk': {
+        const set = (isOn: boolean): void =>
+          kind === 'disk-full' ? arena.setDiskFull(node, isOn) : arena.setDiskSlow(node, isOn)
+        return { begin: () => this.#again(key, () => set(true)), end: () => this.#letGo(key, () => set(false)) }
+      }
       case 'clock-jump': {
         const jumpMs = (dice % 2 === 0 ? 1 : -1) * (1000 + (dice % 600_000))
         return { begin: () => arena.jumpClock(node, jumpMs), end: () => arena.jumpClock(node, -jumpMs) }
       }
       default: {
         const way = kind === 'slow-link' ? 'slow' : 'cut'
+        const links = this.#linksOf(kind, node, other)
         return { begin: () => this.#close(links, way), end: () => this.#open(links, way) }
       }
     }
@@ -201,52 +219,82 @@ export class Injector {
   }
 
   #close(links: readonly [number, number][], way: LinkFault): void {
-    for (const [from, to] of links) {
-      const key = `${from} ${to} ${way}`
-      const count = this.#cuts.get(key) ?? 0
-      this.#cuts.set(key, count + 1)
-      if (count === 0) this.#arena.setLink(from, to, way, true)
-    }
+    for (const [from, to] of links) this.#keep(`${from} ${to} ${way}`, () => this.#arena.setLink(from, to, way, true))
   }
 
   #open(links: readonly [number, number][], way: LinkFault): void {
-    for (const [from, to] of links) {
-      const key = `${from} ${to} ${way}`
-      const count = this.#cuts.get(key) ?? 0
-      this.#cuts.set(key, count - 1)
-      if (count === 1) this.#arena.setLink(from, to, way, false)
-    }
+    for (const [from, to] of links) this.#letGo(`${from} ${to} ${way}`, () => this.#arena.setLink(from, to, way, false))
   }
 
-  async #during(ms: number, { begin, end }: { begin: () => void; end: () => void }): Promise<void> {
+  /** The process that stood still, or the disk that was full, may be gone though its time is not over. */
+  #again(key: string, begin: () => void): void {
+    this.#keep(key, () => {})
+    begin()
+  }
+
+  #keep(key: string, begin: () => void): void {
+    const count = this.#kept.get(key) ?? 0
+    this.#kept.set(key, count + 1)
+    if (count === 0) begin()
+  }
+
+  #letGo(key: string, end: () => void): void {
+    const count = this.#kept.get(key) ?? 0
+    this.#kept.set(key, count - 1)
+    if (count === 1) end()
+  }
+
+  async #during(ms: number, { begin, end }: { begin: () => void; end: () => void }): Promise<true> {
     begin()
     await sleep(this.#clock, ms)
     end()
+    return true
   }
 
-  async #failSync(node: number, ms: number): Promise<void> {
-    this.#arena.failSyncs(node, true)
+  async #failSync(node: number, ms: number): Promise<boolean> {
+    const end = this.#arena.failSync(node)
     await sleep(this.#clock, ms)
-    this.#arena.failSyncs(node, false)
+    return end()
   }
 
-  async #everyNode(act: (node: number, index: number) => Promise<void>): Promise<void> {
-    await Promise.all(Array.from({ length: this.#arena.nodeCount }, (_, index) => act(index, index)))
+  async #everyNode(act: (node: number) => Promise<boolean>): Promise<boolean> {
+    const results = await Promise.all(Array.from({ length: this.#arena.nodeCount }, (_, index) => act(index)))
+    return results.includes(true)
   }
 
-  /** `before`: done to the disk while nobody uses it. A node that is dead already stays so until its own time. */
-  async #die(node: number, death: Death, ms: number, before?: () => void): Promise<void> {
+  /** A node that is dead already stays so until its own time; its machine loses its power all the same. */
+  async #die(node: number, death: Death, ms: number): Promise<boolean> {
+    const wasUp = this.#arena.isUp(node)
     this.#arena.kill(node, death)
-    if (before) {
-      this.#beforeNewDisk(node)
-      before()
-    }
-    if (this.#busy.has(node)) return sleep(this.#clock, ms)
-    await this.#bringBack(node, ms)
+    await this.#stayDead(node, ms)
+    return wasUp
   }
 
-  async #restart(node: number, ms: number): Promise<void> {
-    if (this.#busy.has(node) || !this.#arena.isUp(node) || this.#arena.isPaused(node)) return
+  /** Of its disk, while nobody uses it. */
+  async #loseBytes(node: number, kind: 'wipe' | 'flipped-bit', ms: number): Promise<boolean> {
+    this.#arena.kill(node, 'kill')
+    this.#beforeLoss(node)
+    let isLost = true
+    if (kind === 'wipe') this.#wipe(node)
+    else {
+      isLost = this.#arena.flipBit(node)
+      if (isLost) this.#bent.add(node)
+    }
+    await this.#stayDead(node, ms)
+    return isLost
+  }
+
+  #wipe(node: number): void {
+    this.#arena.wipe(node)
+    this.#bent.delete(node)
+  }
+
+  #stayDead(node: number, ms: number): Promise<void> {
+    return this.#busy.has(node) ? sleep(this.#clock, ms) : this.#bringBack(node, ms)
+  }
+
+  async #restart(node: number, ms: number): Promise<boolean> {
+    if (this.#busy.has(node) || !this.#arena.isUp(node) || this.#arena.isPaused(node)) return false
     this.#busy.add(node)
     const isStopped = await Promise.race([
       this.#arena.stop(node).then(() => true),
@@ -256,16 +304,18 @@ export class Injector {
     if (!isStopped) this.#arena.kill(node, 'kill')
     this.#busy.delete(node)
     await this.#bringBack(node, ms)
+    return true
   }
 
   async #bringBack(node: number, ms: number): Promise<void> {
     this.#busy.add(node)
     await sleep(this.#clock, ms)
     for (let failures = 0; !(await this.#start(node)); failures++) {
-      if (failures === HOPELESS_AFTER && (this.#damaged < 0 || this.#damaged === node)) {
+      if (failures >= HOPELESS_AFTER && this.#bent.has(node)) {
         this.#damage(node, 0)
-        this.#beforeNewDisk(node)
-        this.#arena.wipe(node)
+        this.#beforeLoss(node)
+        this.#wipe(node)
+        this.disksReplaced++
       }
       await sleep(this.#clock, RESTART_MS)
     }

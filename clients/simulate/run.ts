@@ -239,6 +239,7 @@ class Run {
     s.snapshotsWritten = this.#world.heard.get('metadata-snapshot-written') ?? 0
     s.snapshotsFetched = this.#world.heard.get('metadata-snapshot-fetched') ?? 0
     for (const member of this.#workload.members) s.generations += member.generations
+    s.disksReplaced = this.#injector?.disksReplaced ?? 0
     countFaults(s, this.#injector?.struck ?? [])
   }
 }

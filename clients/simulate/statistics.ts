@@ -28,6 +28,8 @@ export interface Statistics {
   elections: number
   quorumEpochs: number
   generations: number
+  /** Brokers that could not start after a bit had flipped, and got an empty disk. */
+  disksReplaced: number
   /** Of the metadata, by all brokers. */
   snapshotsWritten: number
   /** Of the metadata, by brokers whose log ended before the leader's begins. */
@@ -43,7 +45,7 @@ export function noStatistics(): Statistics {
   return {
     ...{ runs: 0, simulatedMs: 0, events: 0, cpuMs: 0 },
     ...{ ackedRecords: 0, ackedAttempts: 0, refusedAttempts: 0, unknownAttempts: 0 },
-    ...{ committedBatches: 0, elections: 0, quorumEpochs: 0, generations: 0, underLoadMs: 0 },
+    ...{ committedBatches: 0, elections: 0, quorumEpochs: 0, generations: 0, disksReplaced: 0, underLoadMs: 0 },
     ...{ snapshotsWritten: 0, snapshotsFetched: 0 },
     faults: Object.fromEntries(FAULT_KINDS.map(kind => [kind, 0])) as Record<FaultKind, number>,
     overlaps: {}
@@ -114,6 +116,8 @@ export function inFull(s: Statistics): string {
     `${countOf(s)} faults:`,
     ...kinds.map(kind => `  ${kind.padEnd(width)} ${String(s.faults[kind]).padStart(7)}  ${overlapsOf(s, kind, kinds)}`)
   ]
+  if (s.disksReplaced > 0)
+    lines.push(`${s.disksReplaced} brokers did not start after a bit had flipped, and got an empty disk`)
   if (pairs.length > 0) lines.push(`rarest pair: ${rarest[0]}, ${rarest[1]} times`)
   return lines.join('\n')
 }

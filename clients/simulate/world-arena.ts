@@ -1,4 +1,5 @@
 // Does to a simulated world what faults ask for.
+import type { Fault as DiskFault } from '../../storage/files-memory.ts'
 import type { Arena, Death, LinkFault } from './arena.ts'
 import type { Dice } from './dice.ts'
 import type { Ledger } from './ledger.ts'
@@ -94,11 +95,12 @@ export class WorldArena implements Arena {
     this.#node(index).disk.slowness = isSlow ? SLOWNESS : 1
   }
 
-  failSyncs(index: number, isOn: boolean): void {
+  failSync(index: number): () => boolean {
     const { disk } = this.#node(index)
-    if (isOn)
-      disk.inject({ operation: 'sync', path: this.#dice.pick(['.log', '', DATA_DIRECTORY]), code: 'EIO', times: 1 })
-    else disk.heal()
+    const path = this.#dice.pick(['.log', '', DATA_DIRECTORY])
+    const fault: DiskFault = { operation: 'sync', path, code: 'EIO', times: 1 }
+    disk.inject(fault)
+    return () => disk.withdraw(fault)
   }
 
   wipe(index: number): void {
@@ -107,7 +109,7 @@ export class WorldArena implements Arena {
 
   /** Where recovery looks and knows what was synced: a bit that is lost elsewhere is found by whoever reads it, and one
    *  behind the recorded end cannot be told from a write that was torn. */
-  flipBit(index: number): void {
+  flipBit(index: number): boolean {
     const { disk, id, lives } = this.#node(index)
     const synced = recordedEnds(disk.read(SYNCED_ENDS)?.toString() ?? '')
     const places = [...this.#ledgers.values()].flatMap(({ name, mirrors }) => {
@@ -115,13 +117,12 @@ export class WorldArena implements Arena {
       const to = synced.get(name)
       return from === undefined || to === undefined ? [] : (mirrors.get(id)?.placesWithin(from, to) ?? [])
     })
-    if (places.length === 0 || this.#dice.isOneIn(4))
-      disk.flipBit(this.#dice.pick(['.index', '.timeindex', '.snapshot']))
-    else {
-      const { path, position } = this.#dice.pick(places)
-      // Beyond the offset and the epoch, which no checksum covers.
-      disk.flipBitAt(path, position + 17 + this.#dice.below(50))
+    if (places.length === 0 || this.#dice.isOneIn(4)) {
+      return disk.flipBit(this.#dice.pick(['.index', '.timeindex', '.snapshot'])) !== null
     }
+    const { path, position } = this.#dice.pick(places)
+    // Beyond the offset and the epoch, which no checksum covers.
+    return disk.flipBitAt(path, position + 17 + this.#dice.below(50))
   }
 
   jumpClock(index: number, ms: number): void {
