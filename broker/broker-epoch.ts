@@ -4,7 +4,7 @@ import path from 'node:path'
 import type { Catalog } from '../storage/catalog.ts'
 import type { Files } from '../storage/files.ts'
 
-const FILE = 'moldau-broker-epoch'
+export const BROKER_EPOCH_FILE = 'moldau-broker-epoch'
 const UNKNOWN = -1
 
 /** Under page-cache a crash of this life may lose what was acknowledged, whatever policy the next one has. */
@@ -15,7 +15,7 @@ export async function storeBrokerEpoch(
   isSyncedBeforeAck: boolean
 ): Promise<void> {
   const epoch = isSyncedBeforeAck ? brokerEpoch : UNKNOWN
-  await files.writeFileAtomically(path.join(directory, FILE), Buffer.from(`${epoch}\n`), true)
+  await files.writeFileAtomically(path.join(directory, BROKER_EPOCH_FILE), Buffer.from(`${epoch}\n`), true)
 }
 
 /** Before any log is opened: what is suspect is copied then and its mark goes, maybe long before it could be told. */
@@ -33,7 +33,7 @@ export async function previousBrokerEpoch(files: Files, catalog: Catalog, isSync
   const stopped = catalog.cleanShutdown?.brokerEpoch ?? UNKNOWN
   if (stopped !== UNKNOWN) return stopped
   if (!isSyncedBeforeAck || catalog.hadSuspects) return UNKNOWN
-  const bytes = await files.readFile(path.join(catalog.directory, FILE))
+  const bytes = await files.readFile(path.join(catalog.directory, BROKER_EPOCH_FILE))
   const epoch = Number(bytes?.toString('latin1').trim() || Number.NaN)
   return Number.isSafeInteger(epoch) ? epoch : UNKNOWN
 }

@@ -10,6 +10,8 @@ import type { Catalog } from '../storage/catalog.ts'
 import type { Files } from '../storage/files.ts'
 import type { LogConfig } from '../storage/log-config.ts'
 import { BOOTSTRAP_CHECKPOINT } from '../storage/log-directory.ts'
+import { parseDirectoryName } from '../storage/partition-names.ts'
+import { BROKER_EPOCH_FILE } from './broker-epoch.ts'
 import type { Clock, Random } from './clock.ts'
 import type { BrokerConfig } from './config.ts'
 import { Controller } from './controller.ts'
@@ -62,6 +64,7 @@ async function openMetadataLog(parts: ControllerParts): Promise<MetadataLog> {
     ...{ log, files, network, nodeId, clock, stalls, random, logger, onFatal },
     voters: config.voters.length > 0 ? config.voters : [{ nodeId, host: '', port: 0 }],
     isFormatted: catalog.clusterId !== null,
+    hasLived: await hasLived(files, catalog.directory),
     bootstrapCheckpoint: path.join(catalog.directory, BOOTSTRAP_CHECKPOINT),
     timeouts: {
       electionMs: config.get('controller.quorum.election.timeout.ms'),
@@ -77,6 +80,15 @@ async function openMetadataLog(parts: ControllerParts): Promise<MetadataLog> {
     snapshotBytesMax: () => config.get('metadata.log.max.record.bytes.between.snapshots'),
     snapshotIntervalMs: () => config.get('metadata.log.max.snapshot.interval.ms') || Number.POSITIVE_INFINITY
   })
+}
+
+/** Whether a node was a member of a cluster with this directory, whatever became of its metadata since: it registered, or
+ *  it has partitions. A directory that was only formatted shows neither. */
+export async function hasLived(files: Files, directory: string): Promise<boolean> {
+  const names = await files.readdir(directory)
+  return names.some(
+    name => name === BROKER_EPOCH_FILE || (parseDirectoryName(name)?.topic ?? METADATA_TOPIC) !== METADATA_TOPIC
+  )
 }
 
 /** The bytes of bootstrap.checkpoint for a directory that is formatted now. */

@@ -10,7 +10,7 @@ import { checkFeatures } from '../replication/controller/features.ts'
 import { leaderChangeBatch, metadataBatch, type SnapshotId, snapshotRecords } from '../replication/metadata/batches.ts'
 import { MetadataImage } from '../replication/metadata/image.ts'
 import type { MetadataRecord } from '../replication/metadata/records.ts'
-import type { QuorumTimeouts, StoredVote } from '../replication/quorum/state.ts'
+import type { QuorumTimeouts } from '../replication/quorum/state.ts'
 import type { Files } from '../storage/files.ts'
 import type { Log } from '../storage/log.ts'
 import type { Clock, Random } from './clock.ts'
@@ -22,11 +22,10 @@ import { MetadataSnapshots } from './metadata-snapshots.ts'
 import type { Address, Network } from './net/network.ts'
 import { describeReplicas, type ReplicaView } from './quorum/describe.ts'
 import { KnownOffsets } from './quorum/known-offsets.ts'
-import { type LoadedMetadata, loadMetadata } from './quorum/load.ts'
+import { type LoadedMetadata, type LoadedVote, loadMetadata, loadVote } from './quorum/load.ts'
 import { Participant } from './quorum/participant.ts'
 import { QuorumLog } from './quorum/quorum-log.ts'
 import { SnapshotSchedule } from './quorum/snapshot-schedule.ts'
-import { readQuorumState } from './quorum/state-file.ts'
 import type { UncommittedBatches } from './quorum/uncommitted.ts'
 import type { Stalls } from './stalls.ts'
 import type { QuorumFacts } from './waiting.ts'
@@ -40,6 +39,8 @@ export interface MetadataLogOptions {
   readonly voters: readonly VoterAddress[]
   /** The directory says whose it is (meta.properties): an operator, or this node in an earlier life, vouches for it. */
   readonly isFormatted: boolean
+  /** The directory shows an earlier life of a broker. */
+  readonly hasLived: boolean
   /** Where bootstrap.checkpoint lies: the first records of a new cluster. */
   readonly bootstrapCheckpoint: string
   readonly timeouts: QuorumTimeouts
@@ -98,12 +99,10 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
   static async open(o: MetadataLogOptions): Promise<MetadataLog> {
     const snapshots = new MetadataSnapshots(o.files, o.log.directory, o.logger)
     const loaded = await loadMetadata(o.log, snapshots, o.voters.length === 1)
-    const voters = o.voters.map(voter => voter.nodeId)
-    const stored = await readQuorumState(o.files, o.log.directory, voters)
-    return new MetadataLog(o, new QuorumLog(o.log, snapshots), loaded, stored)
+    return new MetadataLog(o, new QuorumLog(o.log, snapshots), loaded, await loadVote(o))
   }
 
-  private constructor(o: MetadataLogOptions, log: QuorumLog, loaded: LoadedMetadata, stored: StoredVote | null) {
+  private constructor(o: MetadataLogOptions, log: QuorumLog, loaded: LoadedMetadata, vote: LoadedVote) {
     const { cache, uncommitted } = loaded
     this.#o = o
     this.#log = log
@@ -111,7 +110,7 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
     this.#uncommitted = uncommitted
     this.#snapshots = new SnapshotSchedule({ ...o, ...loaded, log, highWatermark: () => this.highWatermark })
     this.#participant = new Participant({
-      ...{ ...o, log, stored, clusterId: () => this.clusterId },
+      ...{ ...o, ...vote, log, clusterId: () => this.clusterId },
       part: {
         lead: (epoch, grantingVoters) => this.#lead(epoch, grantingVoters),
         resigned: () => this.#resigned(),

@@ -6,9 +6,12 @@ import { checkFeatures } from '../../replication/controller/features.ts'
 import { type MetadataBatch, metadataBatches } from '../../replication/metadata/batches.ts'
 import { MetadataDelta } from '../../replication/metadata/delta.ts'
 import { MetadataImage } from '../../replication/metadata/image.ts'
+import type { StoredVote } from '../../replication/quorum/state.ts'
 import type { Log } from '../../storage/log.ts'
 import { MetadataCache } from '../metadata-cache.ts'
+import type { MetadataLogOptions } from '../metadata-log.ts'
 import type { MetadataSnapshots } from '../metadata-snapshots.ts'
+import { forgetQuorumState, readQuorumState } from './state-file.ts'
 import { UncommittedBatches } from './uncommitted.ts'
 
 const READ_BYTES = 1 << 20
@@ -19,6 +22,33 @@ export interface LoadedMetadata {
   readonly snapshotEndOffset: Offset
   /** Of the batches behind the snapshot. */
   readonly sizeInBytes: number
+}
+
+export interface LoadedVote {
+  readonly stored: StoredVote | null
+  /** An operator vouches that this directory is new. */
+  readonly isFormatted: boolean
+}
+
+type VoteOptions = Pick<MetadataLogOptions, 'files' | 'log' | 'voters' | 'isFormatted' | 'hasLived' | 'logger'>
+
+/**
+ * What this node promised before. Among several voters one that lost its vote, or all of its records, is as good as an
+ * empty directory, whatever meta.properties says: it would help to elect who lacks what it had acknowledged. To be asked
+ * once the metadata is loaded. Where the records are gone the vote is forgotten too, durably: the next start may find a
+ * part of them again.
+ */
+export async function loadVote(o: VoteOptions): Promise<LoadedVote> {
+  const { files, log, isFormatted, hasLived, logger } = o
+  const voters = o.voters.map(voter => voter.nodeId)
+  const stored = await readQuorumState(files, log.directory, voters)
+  const hasRecords = log.logEndOffset > 0
+  const isLost = stored === null ? hasLived || hasRecords : hasLived && !hasRecords
+  if (voters.length === 1 || !isLost) return { stored, isFormatted }
+  if (stored !== null) await forgetQuorumState(files, log.directory)
+  const lost = hasRecords ? 'vote' : 'records'
+  if (isFormatted) logger.warn({ directory: log.directory, lost }, 'metadata-quorum-past-lost')
+  return { stored: null, isFormatted: false }
 }
 
 export async function loadMetadata(log: Log, snapshots: MetadataSnapshots, isAlone: boolean): Promise<LoadedMetadata> {

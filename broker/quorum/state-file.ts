@@ -28,6 +28,12 @@ export async function readQuorumState(
 }
 
 /** Durable when it resolves. */
+export async function forgetQuorumState(files: Files, directory: string): Promise<void> {
+  await files.unlink(path.join(directory, QUORUM_STATE))
+  await files.syncDirectory(directory)
+}
+
+/** Durable when it resolves. */
 export function writeQuorumState(
   files: Files,
   directory: string,

@@ -1,7 +1,7 @@
 // Metadata logs of several nodes on a simulated network and simulated disks: real listeners, links and files' logic, one
 // seed, no real time. Each node has the least of a controller: it begins a new cluster, and notes what it is told.
 import { loadConfig } from '../../../broker/config.ts'
-import { bootstrapCheckpoint, metadataLogConfig } from '../../../broker/controller-open.ts'
+import { bootstrapCheckpoint, hasLived, metadataLogConfig } from '../../../broker/controller-open.ts'
 import { onBeginQuorumEpoch } from '../../../broker/handlers/begin-quorum-epoch.ts'
 import { onDescribeQuorum } from '../../../broker/handlers/describe-quorum.ts'
 import { onEndQuorumEpoch } from '../../../broker/handlers/end-quorum-epoch.ts'
@@ -221,6 +221,7 @@ export class QuorumNode {
       ...{ files, network, clock, random, logger, onFatal, nodeId: this.id, voters: config.voters },
       stalls: startedStalls(clock),
       isFormatted: catalog.clusterId !== null,
+      hasLived: await hasLived(files, DIRECTORY),
       bootstrapCheckpoint: `${DIRECTORY}/bootstrap.checkpoint`,
       timeouts: { electionMs: 1000, fetchMs: 2000, backoffMaxMs: 1000 },
       requestTimeoutMs: () => 2000,
@@ -273,7 +274,7 @@ export class QuorumNode {
   async format(clusterId: string): Promise<void> {
     const meta = { version: 1, nodeId: this.id, clusterId, directoryId: this.#world.dice.uuid(), others: new Map() }
     const text = formatMetaProperties({ ...meta, version: 1 }, new Date(0))
-    await this.#withDisk(async files => {
+    await this.withDisk(async files => {
       await files.mkdir(DIRECTORY)
       await files.writeFileAtomically(`${DIRECTORY}/bootstrap.checkpoint`, bootstrapCheckpoint(0))
       await files.writeFileAtomically(`${DIRECTORY}/meta.properties`, Buffer.from(text))
@@ -282,15 +283,15 @@ export class QuorumNode {
   }
 
   names(directory: string): Promise<string[]> {
-    return this.#withDisk(files => files.readdir(directory))
+    return this.withDisk(files => files.readdir(directory))
   }
 
   read(file: string): Promise<Buffer | null> {
-    return this.#withDisk(files => files.readFile(file))
+    return this.withDisk(files => files.readFile(file))
   }
 
   /** While no process of the node runs. */
-  async #withDisk<T>(work: (files: Files) => Promise<T>): Promise<T> {
+  async withDisk<T>(work: (files: Files) => Promise<T>): Promise<T> {
     const world = this.#world
     const { agenda, trace, dice } = world
     const process = new SimProcess({ agenda, trace, dice: dice.of('operator'), skewMs: () => 0, id: 9 })
