@@ -234,6 +234,7 @@ async function assemble(parts: Parts, catalog: Catalog, bound: readonly BoundLis
   await forgetIfSuspect(files, catalog)
   const stalls = new Stalls(clock)
   stalls.start()
+  const awakeMs = (): number => clock.monotonicMs() - stalls.totalMs
   const settled = (): Promise<void> => partitions.settled()
   const controllerEndPoints = advertisedControllers(config, bound)
   const controller = await openController({
@@ -249,10 +250,13 @@ async function assemble(parts: Parts, catalog: Catalog, bound: readonly BoundLis
       brokerEpoch: () => registration.brokerEpoch,
       openLink: brokerId => linkTo(brokerId, { metadata, network, clock, config }),
       alterPartition: request => channel.alterPartition(request),
-      lagMs: () => clock.monotonicMs() - stalls.totalMs
+      lagMs: awakeMs
     }
   })
-  const groups = coordinateGroups({ config, clock, random, log, metadata, partitions, snapshots: catalog.snapshots })
+  const groups = coordinateGroups({
+    ...{ config, clock, awakeMs, random, log, metadata, partitions },
+    snapshots: catalog.snapshots
+  })
   const registration: Registration = new Registration({
     ...{ channel, nodeId, incarnationId, controllerEndPoints, clock, logger: log },
     clusterId: () => catalog.clusterId,

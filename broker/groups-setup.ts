@@ -15,6 +15,7 @@ import type { Partitions } from './partitions.ts'
 export interface GroupParts {
   readonly config: BrokerConfig
   readonly clock: Clock
+  readonly awakeMs: () => number
   readonly random: Random
   readonly log: Logger
   readonly metadata: MetadataCache
@@ -23,10 +24,11 @@ export interface GroupParts {
 }
 
 export function coordinateGroups(parts: GroupParts): GroupCoordinator {
-  const { config, clock, random, log, metadata, partitions, snapshots } = parts
+  const { config, clock, awakeMs, random, log, metadata, partitions, snapshots } = parts
   const coordinator = new GroupCoordinator({
     settings: groupSettings(key => config.get(key)),
     clock,
+    awakeMs,
     random,
     logger: log,
     snapshots,

@@ -22,6 +22,8 @@ import type {
 export interface CoordinatorParts {
   readonly settings: GroupSettings
   readonly clock: GroupClock
+  /** The monotonic time without the times in which this process stood still: nobody is late by those. */
+  readonly awakeMs: () => number
   readonly random: { uuid(): string }
   readonly logger: GroupLogger
   /** Partitions of __consumer_offsets; 0 while it does not exist. */
@@ -80,9 +82,8 @@ export class GroupCoordinator {
   }
 
   #shardAt(index: number, log: CoordinatorLog): GroupShard {
-    const { clock, logger, settings, snapshots } = this.#parts
     const inTurn: InTurn = (work, isUrgent) => this.#inTurn(work, isUrgent)
-    const shard = this.#shards.get(index) ?? new GroupShard({ index, log, clock, logger, settings, snapshots, inTurn })
+    const shard = this.#shards.get(index) ?? new GroupShard({ ...this.#parts, index, log, inTurn })
     this.#shards.set(index, shard)
     return shard
   }

@@ -98,11 +98,6 @@ export class LiveGroups {
     for (const group of this.#deadlines.takeDue(nowMs)) this.run(group, { kind: 'ticked' })
   }
 
-  /** The process stood still: nobody is late by that. */
-  creditStall(byMs: number): void {
-    for (const group of [...this.#groups.values()]) this.run(group, { kind: 'stalled', byMs })
-  }
-
   /** Everything that is parked is answered. */
   close(errorCode: number): void {
     this.#isClosed = true

@@ -35,6 +35,7 @@ export interface ShardParts {
   readonly index: number
   readonly log: CoordinatorLog
   readonly clock: GroupClock
+  readonly awakeMs: () => number
   readonly logger: GroupLogger
   readonly settings: GroupSettings
   readonly snapshots: Snapshots
@@ -58,8 +59,6 @@ export type ShardStatus = 'following' | 'loading' | 'active' | 'failed' | 'close
 const TOMBSTONES_PER_BATCH = 2_000
 /** Groups that are looked at in one turn of the event loop. */
 const GROUPS_PER_SLICE = 256
-/** A timer later than this says that the process stood still. */
-const STALL_MS = 100
 
 export class GroupShard {
   status: ShardStatus = 'following'
@@ -76,14 +75,11 @@ export class GroupShard {
   #reign = 0
   /** Topics that were deleted while the state was loaded. */
   readonly #toForget: DeletedTopicId[] = []
-  #lastSeenMs: number
-  /** The last time in which nothing happened here: nobody asked, or the process stood still. */
-  #quiet = { fromMs: 0, toMs: 0 }
+  #nowMs = 0
 
   constructor(parts: ShardParts) {
     this.#parts = parts
     this.#log = parts.log
-    this.#lastSeenMs = parts.clock.monotonicMs()
     const { index, clock, logger, snapshots } = parts
     const inTurn = <T>(work: () => Promise<T>): Promise<T> => parts.inTurn(work, () => this.status !== 'following')
     this.#kept = new KeptState({ index, clock, logger, snapshots, inTurn })
@@ -289,7 +285,7 @@ export class GroupShard {
   }
 
   #activate(): void {
-    const { clock, logger, index } = this.#parts
+    const { logger, index } = this.#parts
     const log = this.#log
     for (const [groupId, protocol] of this.#state.foreign) {
       logger.warn(
@@ -310,7 +306,6 @@ export class GroupShard {
       },
       this.#state
     )
-    this.#lastSeenMs = clock.monotonicMs()
     this.status = 'active'
     this.#live.start()
     if (this.#toForget.length > 0) void this.forgetTopics(this.#toForget.splice(0))
@@ -326,11 +321,13 @@ export class GroupShard {
   }
 
   #now(): Now {
-    const { clock } = this.#parts
-    const monotonicMs = clock.monotonicMs()
-    if (monotonicMs - this.#lastSeenMs > STALL_MS) this.#quiet = { fromMs: this.#lastSeenMs, toMs: monotonicMs }
-    this.#lastSeenMs = monotonicMs
-    return { wallMs: clock.nowMs(), monotonicMs }
+    return { wallMs: this.#parts.clock.nowMs(), monotonicMs: this.#awakeMs() }
+  }
+
+  /** What turns out to be a stall is taken out afterwards: that must not turn time back. */
+  #awakeMs(): number {
+    this.#nowMs = Math.max(this.#nowMs, this.#parts.awakeMs())
+    return this.#nowMs
   }
 
   /** Tombstones in batches, then the group's own. */
@@ -357,8 +354,7 @@ export class GroupShard {
     if (!this.#machine || this.status !== 'active') {
       return Promise.resolve({ errorCode: ErrorCode.NOT_COORDINATOR, reply: null })
     }
-    const { clock, settings } = this.#parts
-    const atMs = clock.monotonicMs() + settings.commitTimeoutMs
+    const atMs = this.#awakeMs() + this.#parts.settings.commitTimeoutMs
     const outcome = this.#writes.add(this.#machine.submit(decide), atMs, lateCode)
     this.#schedule()
     return outcome
@@ -369,32 +365,22 @@ export class GroupShard {
     const atMs = Math.min(this.#live.earliestMs, this.#writes.earliestMs)
     if (atMs === Infinity || (this.#timer && this.#timer.atMs <= atMs)) return
     this.#timer?.cancel()
-    const { clock } = this.#parts
-    const dueMs = Math.max(atMs, clock.monotonicMs())
-    const timer = clock.after(dueMs - clock.monotonicMs(), () => this.#onTimer(dueMs))
+    const timer = this.#parts.clock.after(Math.max(0, atMs - this.#awakeMs()), () => this.#onTimer())
     this.#timer = { atMs, cancel: () => timer.cancel() }
   }
 
   /** Timers fire before what had already arrived is read: so nobody is judged before one full poll of the sockets. */
-  #onTimer(dueMs: number): void {
-    const { clock } = this.#parts
+  #onTimer(): void {
     this.#timer = null
-    const { monotonicMs } = this.#now()
-    const lateMs = monotonicMs - dueMs
-    const { fromMs, toMs } = this.#quiet
-    // What was quiet around the time that the timer was due for is the time in which nobody could be heard.
-    const isAround = fromMs <= dueMs && dueMs < toMs
-    const stalledMs = lateMs > STALL_MS ? (isAround ? toMs - fromMs : lateMs) : 0
-    clock.endOfTurn(() => {
+    this.#parts.clock.endOfTurn(() => {
       if (this.status !== 'active') return
-      if (stalledMs > 0) this.#live.creditStall(stalledMs)
-      else this.#judge()
+      this.#judge()
       this.#schedule()
     })
   }
 
   #judge(): void {
-    const nowMs = this.#parts.clock.monotonicMs()
+    const nowMs = this.#awakeMs()
     this.#writes.giveUpDue(nowMs)
     this.#live.judge(nowMs)
   }

@@ -1,7 +1,7 @@
 // The step of one classic consumer group: one input in, effects out. Mutable state, no clock, no chance, no I/O. The
 // shard parks replies under tokens, appends what is to be stored, and looks again at `checkAtMs`.
 import { ErrorCode } from '../../protocol/errors.ts'
-import { type ClassicGroup, earliestDeadline, NO_ASSIGNMENT, type Now, rebalanceTimeoutMs } from './classic-group.ts'
+import { type ClassicGroup, earliestDeadline, NO_ASSIGNMENT, type Now } from './classic-group.ts'
 import { onJoin } from './join.ts'
 import { onLeave } from './leave.ts'
 import {
@@ -18,7 +18,6 @@ import {
   failJoin,
   failSync,
   type Input,
-  NEW_MEMBER_JOIN_TIMEOUT_MS,
   type StepSettings,
   startSession,
   type Turn
@@ -44,9 +43,6 @@ export function step(group: ClassicGroup, input: Input, now: Now, settings: Step
       break
     case 'ticked':
       onTicked(turn)
-      break
-    case 'stalled':
-      onStalled(turn, input.byMs)
       break
     case 'stored':
       onStored(turn, input.ticket, ErrorCode.NONE)
@@ -100,22 +96,6 @@ function afterExpiry(turn: Turn, reason: string): void {
   const { state } = turn.group
   if (state === 'Stable' || state === 'CompletingRebalance') rebalanceOrCompleteJoin(turn, reason)
   else completeJoinIfReady(turn)
-}
-
-/** Nobody has more time than a full wait from now: some deadlines were set after the stall. */
-function onStalled(turn: Turn, byMs: number): void {
-  const { group, now } = turn
-  const credited = (deadlineMs: number, waitMs: number): number =>
-    deadlineMs === Infinity ? Infinity : Math.max(deadlineMs, Math.min(deadlineMs + byMs, now.monotonicMs + waitMs))
-  const rebalanceMs = rebalanceTimeoutMs(group)
-  group.joinDeadlineMs = credited(group.joinDeadlineMs, rebalanceMs)
-  group.syncDeadlineMs = credited(group.syncDeadlineMs, rebalanceMs)
-  for (const member of group.members.values()) {
-    const waitMs = member.isNew ? NEW_MEMBER_JOIN_TIMEOUT_MS : member.sessionTimeoutMs
-    member.deadlineMs = credited(member.deadlineMs, waitMs)
-  }
-  for (const [memberId, deadlineMs] of group.pendingJoins) group.pendingJoins.set(memberId, deadlineMs + byMs)
-  group.checkAtMs = earliestDeadline(group)
 }
 
 function onStored(turn: Turn, ticket: number, errorCode: number): void {

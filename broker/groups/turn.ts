@@ -77,8 +77,6 @@ export type Input =
   /** A member committed offsets: that is a sign of life. */
   | { readonly kind: 'committed-offsets'; readonly memberId: string }
   | { readonly kind: 'ticked' }
-  /** The process stood still for so long: nobody could have been heard. */
-  | { readonly kind: 'stalled'; readonly byMs: number }
   | { readonly kind: 'stored'; readonly ticket: number }
   | { readonly kind: 'store-failed'; readonly ticket: number; readonly errorCode: number }
   /** The group came out of the log: its members have one session to show up. */

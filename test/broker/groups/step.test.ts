@@ -66,7 +66,6 @@ const action = fc.record({
     'tick',
     'stored',
     'store-failed',
-    'stall',
     'offsets',
     'forget'
   ),
@@ -141,10 +140,6 @@ class Walk {
       case 'tick':
         this.#nowMs += ms
         this.#step({ kind: 'ticked' })
-        return
-      case 'stall':
-        this.#nowMs += ms
-        this.#step({ kind: 'stalled', byMs: ms })
         return
       case 'offsets':
         this.#step({ kind: 'committed-offsets', memberId })

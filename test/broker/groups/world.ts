@@ -24,11 +24,13 @@ interface Timer {
 /** Nothing happens but in `advance` and `settle`. */
 export class SimulatedClock {
   #nowMs = 0
+  #stalledMs = 0
   #order = 0
   #timers: Timer[] = []
   #turn: (() => void)[] = []
   readonly nowMs = (): TimestampMs => WALL_AT_START + this.#nowMs
   readonly monotonicMs = (): number => this.#nowMs
+  readonly awakeMs = (): number => this.#nowMs - this.#stalledMs
 
   after(ms: number, fn: () => void): { cancel(): void } {
     const timer = { atMs: this.#nowMs + ms, order: ++this.#order, fn }
@@ -72,6 +74,7 @@ export class SimulatedClock {
   /** The process stands still: time passes, and nothing runs. */
   stall(ms: number): void {
     this.#nowMs += ms
+    this.#stalledMs += ms
   }
 
   #next(): Timer | undefined {
@@ -264,6 +267,7 @@ export class World {
     return new GroupCoordinator({
       settings: this.settings,
       clock: this.clock,
+      awakeMs: this.clock.awakeMs,
       random: { uuid: () => this.#uuid() },
       logger: { info: note, warn: note, error: note },
       numPartitions: () => this.logs.length,
