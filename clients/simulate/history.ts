@@ -44,6 +44,8 @@ export function outcomeOf(errorCode: number): Outcome {
 export class History {
   readonly sends: Send[] = []
   readonly #byFingerprint = new Map<number, Send>()
+  /** Whom each was given to. */
+  readonly producerIds = new Map<number, string>()
   ackedRecords = 0
   /** Outcomes of single attempts. */
   readonly attempts: Record<Outcome, number> = { acked: 0, refused: 0, unknown: 0 }

@@ -19,7 +19,11 @@ export const TOPIC = 'events'
 export const PARTITIONS = 3
 const OFFSETS = '__consumer_offsets-0'
 const CREATE_VERSION = 6
-const WRITERS = [{ isIdempotent: true }, { isIdempotent: true }, { isIdempotent: false }]
+const WRITERS = [
+  { isIdempotent: true, inFlight: 1 },
+  { isIdempotent: true, inFlight: 5 },
+  { isIdempotent: false, inFlight: 1 }
+]
 const MEMBERS = 3
 
 interface Model {
@@ -77,10 +81,10 @@ export class Workload {
   /** `onFailed` hears of a broken promise, or of a bug in a model. */
   begin(onFailed: (error: unknown) => void): void {
     const { ledgers, group, load } = this
-    for (const [index, { isIdempotent }] of WRITERS.entries()) {
+    for (const [index, kind] of WRITERS.entries()) {
       const name = `writer-${index}`
       const courier = this.#courier(name)
-      const writer = new Writer({ name, courier, history: this.#history, load, topic: TOPIC, ledgers, isIdempotent })
+      const writer = new Writer({ name, courier, history: this.#history, load, topic: TOPIC, ledgers, ...kind })
       this.writers.push(writer)
       this.#run(writer, onFailed)
     }

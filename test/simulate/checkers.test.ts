@@ -4,6 +4,7 @@ import {
   checkAck,
   checkFetched,
   checkPosition,
+  checkProducerId,
   checkRefusal,
   Position
 } from '../../clients/simulate/checkers/answers.ts'
@@ -381,5 +382,15 @@ test('a log that begins at a snapshot, with nothing behind it, ends there', t =>
   const ledger = new Ledger({ name: 'x', topic: 'x', copies: 2, isOfWriters: false, nodeIds: [1] })
   ledger.rows.push(rowAt(batch({ base: 6 }), 0))
   t.doesNotThrow(() => checkComplete(ledger, mirror, 2), 'what is committed below lies in the snapshot')
+  t.end()
+})
+
+test('a producer id is given once', t => {
+  const history = new History()
+  checkProducerId(history, 'writer-0', { producerId: 1000, producerEpoch: 0 })
+  t.doesNotThrow(() => checkProducerId(history, 'writer-0', { producerId: 1001, producerEpoch: 0 }))
+  const again = () => checkProducerId(history, 'writer-1', { producerId: 1000, producerEpoch: 0 })
+  t.throws(again, /^producer-ids: writer-1 was given producer id 1000, epoch 0; so was writer-0/)
+  t.throws(() => checkProducerId(history, 'writer-1', { producerId: 1002, producerEpoch: 1 }), /^producer-ids: /)
   t.end()
 })

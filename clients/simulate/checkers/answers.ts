@@ -3,7 +3,7 @@
 import { ErrorCode } from '../../../protocol/errors.ts'
 import { BATCH_HEADER_BYTES, batchesOf, checkBatch } from '../../../protocol/records/batch.ts'
 import type { Offset } from '../../../protocol/types.ts'
-import type { Send } from '../history.ts'
+import type { History, Send } from '../history.ts'
 import type { Ledger } from '../ledger.ts'
 import { fingerprintAt, rowAt, shown } from '../rows.ts'
 import { demand, Violation } from './violation.ts'
@@ -20,8 +20,9 @@ export function checkAck(ledger: Ledger, send: Send, offset: Offset): void {
   )
 }
 
-/** An idempotent producer with one batch in flight can never be out of order, except for a node that was deposed and
- *  does not know it: that one lacks what its successor has acked (as Kafka's would). */
+/** An idempotent producer can never be out of order with a batch where all before it was acked, and nothing behind it may be
+ *  there, except for a node that was deposed and does not know it: that one lacks what its successor has acked (as
+ *  Kafka's would). */
 export function checkRefusal(ledger: Ledger, send: Send, errorCode: number, nodeId: number): void {
   const isLost =
     errorCode === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER ||
@@ -32,6 +33,21 @@ export function checkRefusal(ledger: Ledger, send: Send, errorCode: number, node
     'sequence-known',
     () => `${ledger.name}: ${send.writer}, sequence ${send.sequence}: error ${errorCode}`
   )
+}
+
+/** An answer to InitProducerId: to nobody else was the same given. */
+export function checkProducerId(
+  history: History,
+  writer: string,
+  { producerId, producerEpoch }: { readonly producerId: number; readonly producerEpoch: number }
+): void {
+  const other = history.producerIds.get(producerId)
+  demand(
+    other === undefined && producerId >= 0 && producerEpoch === 0,
+    'producer-ids',
+    () => `${writer} was given producer id ${producerId}, epoch ${producerEpoch}${other ? `; so was ${other}` : ''}`
+  )
+  history.producerIds.set(producerId, writer)
 }
 
 /** Gives where the next fetch begins. `highWatermark` is what the answer says. */
