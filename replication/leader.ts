@@ -252,6 +252,10 @@ function fetched(leader: Leader, input: Input & { kind: 'fetched' }, effects: Ef
   const follower = leader.followers.get(input.by)
   if (!follower || input.from > leader.logEndOffset) return
   if (isOfEarlierLife(leader, input.by, input.brokerEpoch)) return
+  if (!leader.isr.has(input.by) && hasBegunAnew(follower, input)) {
+    follower.lastCaughtUpMs = Number.NEGATIVE_INFINITY
+    follower.lastFetchMs = -1
+  }
   if (input.from >= leader.logEndOffset) {
     follower.lastCaughtUpMs = Math.max(follower.lastCaughtUpMs, input.nowMs)
   } else if (follower.lastFetchMs >= 0 && input.from >= follower.leaderEndAtLastFetch) {
@@ -266,6 +270,11 @@ function fetched(leader: Leader, input: Input & { kind: 'fetched' }, effects: Ef
   if (leader.nowMs < leader.proposeFromMs) return
   if (input.from < leader.highWatermark || input.from < leader.epochStartOffset) return
   propose(leader, [...leader.isr, input.by], effects)
+}
+
+/** A new life, or less than it had: that it was caught up before says nothing of how far it is now. */
+function hasBegunAnew(follower: Follower, input: Input & { kind: 'fetched' }): boolean {
+  return follower.lastFetchMs >= 0 && (input.brokerEpoch > follower.brokerEpoch || input.from < follower.logEndOffset)
 }
 
 /** What the controller hears of the log is that it is whole, such as it is: there is no other (LeaderRecoveryState). */
@@ -304,6 +313,11 @@ function decided(leader: Leader, input: Input & { kind: 'isr-decided' | 'isr-ans
   // The same epoch again says nothing about an open proposal, unless there was none.
   if (input.partitionEpoch > leader.partitionEpoch) leader.proposal = null
   leader.partitionEpoch = input.partitionEpoch
+  // Who was taken out may be gone and come back far behind: the mark waits for it again once it has caught up.
+  for (const id of leader.isr) {
+    const follower = input.isr.includes(id) ? undefined : leader.followers.get(id)
+    if (follower) follower.lastCaughtUpMs = Number.NEGATIVE_INFINITY
+  }
   leader.isr = new Set(input.isr)
   if (input.isRecovering !== undefined) leader.isRecovering = input.isRecovering
   if (input.kind === 'isr-decided' && input.replicas) keepFollowers(leader, input.replicas)

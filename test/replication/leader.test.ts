@@ -217,6 +217,46 @@ test('a smaller set counts when the metadata has brought it, and the settings by
   t.strictSame(step(leader, decided), [{ kind: 'advance-high-watermark', to: 3 }])
 })
 
+test('nobody who comes back far behind holds up the mark, though it was caught up a moment ago', async t => {
+  for (const isNewReign of [false, true]) {
+    const leader = leaderOf([1, 2], { end: 5 })
+    step(leader, { kind: 'synced', syncedEndOffset: 5 })
+    if (!isNewReign) t.strictSame(step(leader, fetched(2, 5)), [advance(5)])
+    const eligible = new Map([
+      [1, 11],
+      [2, 20]
+    ])
+    step(leader, { kind: 'isr-decided', isr: [1], partitionEpoch: 8, nowMs: 2 })
+    step(leader, { kind: 'brokers-changed', eligible, nowMs: 2 })
+    step(leader, { ...fetched(2, 0, 3), brokerEpoch: 20 } as Input)
+    t.strictSame(step(leader, { kind: 'synced', syncedEndOffset: 6 }), [advance(6)], 'its disk was damaged')
+    step(leader, { ...fetched(2, 6, 4), brokerEpoch: 20 } as Input)
+    t.ok(leader.proposal, 'once it has caught up it joins')
+  }
+})
+
+test('nor one that was out of the set already when it was caught up last', async t => {
+  const eligible = new Map([[2, 20]])
+  const returns = [
+    { from: 3, brokerEpoch: 20 },
+    { from: 3, brokerEpoch: 12 },
+    { from: 5, brokerEpoch: 20 }
+  ]
+  for (const back of returns) {
+    const leader = leaderOf([1, 2], { isr: [1], end: 5 })
+    step(leader, { kind: 'synced', syncedEndOffset: 5 })
+    step(leader, { kind: 'isr-refused', proposedAt: 7, nowMs: 1 })
+    t.strictSame(step(leader, fetched(2, 5, 2)), [])
+    t.strictSame(step(leader, { kind: 'synced', syncedEndOffset: 6 }), [], 'it is waited for')
+    if (back.brokerEpoch === 20) step(leader, { kind: 'brokers-changed', eligible, nowMs: 3 })
+    step(leader, { ...fetched(2, 0, 3), ...back } as Input)
+    t.equal(leader.highWatermark, 6, JSON.stringify(back))
+    t.strictSame(step(leader, { kind: 'synced', syncedEndOffset: 7 }), [advance(7)])
+    step(leader, { ...fetched(2, 7, 4), ...back, from: 7 } as Input)
+    t.strictSame(step(leader, { kind: 'synced', syncedEndOffset: 8 }), [], 'caught up again: waited for')
+  }
+})
+
 test('last stable offset and low watermark', async t => {
   const leader = leaderOf([1, 2])
   step(leader, { kind: 'synced', syncedEndOffset: 5 })
