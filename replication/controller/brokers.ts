@@ -52,8 +52,8 @@ export function decideRegisterBroker(
   const isSameLife = existing?.incarnationId === incarnationId
   // A stop whose epoch the broker remembers was clean, or at least lost nothing that it had acknowledged.
   const isClean = request.previousBrokerEpoch === existing?.brokerEpoch || !isElrEnabled(image)
-  const records =
-    existing && !isSameLife ? decideReturn(image, brokerId, { isClean, logDirs: request.logDirs }, rules) : []
+  // One that was unregistered left its name, and its directory's, with its partitions.
+  const records = isSameLife ? [] : decideReturn(image, brokerId, { isClean, logDirs: request.logDirs }, rules)
   const brokerEpoch = isSameLife ? existing.brokerEpoch : o.endOffset + records.length
   records.push(
     recordFor(image)('RegisterBrokerRecord', {

@@ -10,6 +10,7 @@ import { recordAt } from '../../../replication/metadata/records.ts'
 import {
   type Cluster,
   cluster,
+  directoryOf,
   heartbeat,
   idOf,
   partition,
@@ -160,6 +161,25 @@ test('a broker that is unregistered leaves everything', async t => {
   shows(t, partition(on), { leader: 2, isr: [2] })
   t.notOk(on.image.brokers.has(1))
   t.equal(errorName(run(on, decideUnregisterBroker(on.image, 1, on.rules)).errorCode), 'BROKER_ID_NOT_REGISTERED')
+})
+
+test('a broker that was unregistered comes back with another disk, and leads its partitions again', async t => {
+  const on = withTopic([1, 2], [1])
+  run(on, decideUnregisterBroker(on.image, 1, on.rules))
+  t.equal(partition(on).leader, -1)
+  const directory = idOf('another disk')
+  register(on, 1, { incarnationId: idOf('after that'), directory })
+  shows(t, partition(on), { directories: [directory], leader: -1 })
+  heartbeat(on, 1)
+  shows(t, partition(on), { leader: 1, isr: [1], leaderRecoveryState: 1 })
+  // Where others have a copy, nobody waits for the one that is empty.
+  const shared = withTopic([1, 2], [1, 2])
+  heartbeat(shared, 2, { wantFence: true })
+  run(shared, decideUnregisterBroker(shared.image, 1, shared.rules))
+  shows(t, partition(shared), { leader: -1, lastKnownElr: [1] })
+  register(shared, 1, { incarnationId: idOf('after that'), directory })
+  heartbeat(shared, 1)
+  shows(t, partition(shared), { leader: -1, lastKnownElr: [], directories: [directory, directoryOf(2)] })
 })
 
 test('elections on demand', async t => {

@@ -73,7 +73,7 @@ export function run<T>(on: Cluster, { records, reply }: Decision<T>): T {
 
 export function registration(
   brokerId: number,
-  o: { incarnationId?: string; previousBrokerEpoch?: number; rack?: string | null } = {}
+  o: { incarnationId?: string; previousBrokerEpoch?: number; rack?: string | null; directory?: string } = {}
 ) {
   const { rack = null, previousBrokerEpoch = -1, incarnationId = idOf(`first life of ${brokerId}`) } = o
   return {
@@ -84,7 +84,7 @@ export function registration(
       minSupportedVersion: minVersion,
       maxSupportedVersion: maxVersion
     })),
-    logDirs: [directoryOf(brokerId)]
+    logDirs: [o.directory ?? directoryOf(brokerId)]
   }
 }
 

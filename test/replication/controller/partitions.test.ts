@@ -17,7 +17,7 @@ import {
 import { decideCreateTopics } from '../../../replication/controller/topics.ts'
 import { MetadataImage } from '../../../replication/metadata/image.ts'
 import { changed, isDirectoryOnline, type Partition } from '../../../replication/metadata/partition.ts'
-import { type Cluster, chance, cluster, heartbeat, idOf, register, run } from './cluster.ts'
+import { type Cluster, chance, cluster, directoryOf, heartbeat, idOf, register, run } from './cluster.ts'
 
 interface Topic {
   readonly name: string
@@ -37,6 +37,8 @@ interface World {
   readonly up: Set<number>
   /** Crashed processes that have lost something. */
   readonly unclean: Set<number>
+  /** Of brokers that had to get another. */
+  readonly disks: Map<number, string>
   readonly pick: ReturnType<typeof chance>
   next: number
 }
@@ -64,7 +66,7 @@ function world(seed: number): World {
     assert.equal(made?.errorCode, 0)
     return { name, isUnclean, minIsr, logs: new Map(), committed: [] }
   })
-  return { on, brokers: BROKERS, topics, up: new Set(BROKERS), unclean: new Set(), pick, next: 1 }
+  return { on, brokers: BROKERS, topics, up: new Set(BROKERS), unclean: new Set(), disks: new Map(), pick, next: 1 }
 }
 
 const partitionOf = (w: World, topic: Topic): Partition =>
@@ -249,7 +251,8 @@ function come(w: World, id: number): void {
   const before = new Map(w.topics.map(topic => [topic, partitionOf(w, topic)]))
   const reply = register(w.on, id, {
     incarnationId: idOf(`life ${w.next++}`),
-    previousBrokerEpoch: isClean ? epoch : -1
+    previousBrokerEpoch: isClean ? epoch : -1,
+    directory: w.disks.get(id) ?? directoryOf(id)
   })
   assert.equal(reply.errorCode, ErrorCode.NONE)
   w.unclean.delete(id)
@@ -320,6 +323,9 @@ function step(w: World, { what, who, topic: index }: Move): void {
   else if (what === 24 && !w.up.has(id)) {
     if (isKnown) decided(w, decideUnregisterBroker(image, id, rules))
     w.unclean.add(id)
+    if (w.pick.below(2) > 0) return
+    w.disks.set(id, idOf(`disk ${w.next++}`))
+    for (const { logs } of w.topics) logs.delete(id)
   }
 }
 
@@ -334,6 +340,14 @@ function recover(w: World): void {
   }
 }
 
+/** All disks are gone of which it was known that they were the last: people have to decide. */
+function rescue(w: World, { name }: Topic): void {
+  const partition = w.on.image.topicsByName.get(name)?.partitions[0]
+  if (partition?.leader !== -1 || partition.lastKnownElr.length > 0 || w.disks.size === 0) return
+  const request = { electionType: 1, topicPartitions: [{ topic: name, partitions: [0] }] }
+  run(w.on, decideElectLeaders(w.on.image, request, w.on.rules))
+}
+
 /** Everybody comes back and catches up: every move ends, everybody is in sync, the preferred replicas lead. */
 function settle(w: World): void {
   for (const id of w.brokers) {
@@ -346,6 +360,7 @@ function settle(w: World): void {
   }
   for (const topic of w.topics) {
     for (let round = 0; round < 3; round++) {
+      rescue(w, topic)
       recover(w)
       const { leader, replicas } = partitionOf(w, topic)
       assert.notEqual(leader, -1, `${topic.name} has no leader: ${JSON.stringify(partitionOf(w, topic))}`)
