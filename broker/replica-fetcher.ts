@@ -56,7 +56,7 @@ const EARLIEST = -2
 const SHORTEST_BACK_OFF_MS = 20
 /** Of one partition: most often its leader is in office a moment later, when it has read what this broker has read. */
 const SHORTEST_PARTITION_BACK_OFF_MS = 2
-/** How often a disk that is below its reserve is looked at again. */
+/** How often a leader is asked where the disk is below its reserve: for no records, only for how far deletion may go on. */
 const ROOM_BACK_OFF_MS = 500
 /** The other partitions wait for a slow sync so long, once. */
 const SYNC_ROUND_MS = 50
@@ -78,6 +78,8 @@ export class ReplicaFetcher {
   readonly #changed = new Set<Entry>()
   readonly #backingOff = new Set<Entry>()
   readonly #busy = new Set<Entry>()
+  /** In the present fetch without room for records: out of the session after its answer. */
+  readonly #short = new Set<Entry>()
   /** Of the last answer: the next fetch waits for these, a little. */
   readonly #round = new Set<Entry>()
   readonly #session = new ReplicaSession()
@@ -115,6 +117,7 @@ export class ReplicaFetcher {
       partition,
       following,
       sent: null,
+      maxBytes: 0,
       backOff: 0,
       retryAtMs: 0,
       isLocating: false
@@ -136,7 +139,7 @@ export class ReplicaFetcher {
     if (entry?.partition !== partition) return
     this.#entries.delete(key)
     entry.following.onChange = () => {}
-    for (const set of [this.#changed, this.#backingOff, this.#busy, this.#round]) set.delete(entry)
+    for (const set of [this.#changed, this.#backingOff, this.#busy, this.#short, this.#round]) set.delete(entry)
     this.#session.set(entry, null)
     this.#wake?.()
   }
@@ -221,9 +224,13 @@ export class ReplicaFetcher {
       this.#session.restart()
       for (const entry of this.#entries.values()) this.#changed.add(entry)
     }
+    this.#short.clear()
     for (const entry of this.#changed) {
-      if (entry.retryAtMs === 0 && entry.following.isShortOfRoom) this.#waitForRoom(entry)
-      this.#session.set(entry, entry.retryAtMs > 0 ? null : entry.following.ask())
+      const ask = entry.retryAtMs > 0 ? null : entry.following.ask()
+      const isShort = ask !== null && entry.following.isShortOfRoom
+      if (isShort) this.#short.add(entry)
+      entry.maxBytes = isShort ? 0 : config.get('replica.fetch.max.bytes')
+      this.#session.set(entry, ask)
     }
     this.#changed.clear()
     if (this.#session.size === 0) {
@@ -236,15 +243,16 @@ export class ReplicaFetcher {
       minBytes: config.get('replica.fetch.min.bytes'),
       maxBytes: config.get('replica.fetch.response.max.bytes'),
       isolationLevel: 0,
-      ...this.#session.request(config.get('replica.fetch.max.bytes')),
+      ...this.#session.request(),
       rackId: ''
     }
   }
 
   /** It falls behind, and out of the in-sync set by its lag, until there is room again. */
   #waitForRoom(entry: Entry): void {
-    entry.retryAtMs = this.#o.clock.monotonicMs() + ROOM_BACK_OFF_MS
+    entry.retryAtMs = Math.max(entry.retryAtMs, this.#o.clock.monotonicMs() + ROOM_BACK_OFF_MS)
     this.#backingOff.add(entry)
+    this.#changed.add(entry)
   }
 
   #maxWaitMs(): number {
@@ -314,12 +322,15 @@ export class ReplicaFetcher {
       for (const answer of partitions) {
         const entry = this.#entries.get(keyOf(topicId, answer.partitionIndex))
         if (!entry?.sent) continue
-        if (answer.records?.length && entry.following.isShortOfRoom) this.#waitForRoom(entry)
-        else entry.following.answered(entry.sent, answer)
+        // Both watermarks and a divergence may free what the disk lacks.
+        const isDropped = entry.following.isShortOfRoom && (answer.records?.length ?? 0) > 0
+        entry.following.answered(entry.sent, isDropped ? { ...answer, records: null } : answer)
         this.#refresh(entry)
+        if (isDropped) this.#waitForRoom(entry)
         if (this.#busy.has(entry)) this.#round.add(entry)
       }
     }
+    for (const entry of this.#short) this.#waitForRoom(entry)
     return true
   }
 

@@ -14,6 +14,8 @@ export interface SessionMember {
   readonly index: number
   /** As the leader has it; null: not in the session. Only the session writes it. */
   sent: FetchAsk | null
+  /** How much to ask for; looked at when it is named. */
+  maxBytes: number
 }
 
 export class ReplicaSession {
@@ -60,12 +62,10 @@ export class ReplicaSession {
   }
 
   /** The session's part of the next request. */
-  request(
-    partitionMaxBytes: number
-  ): Pick<RequestDraft<typeof fetch>, 'sessionId' | 'sessionEpoch' | 'topics' | 'forgottenTopicsData'> {
+  request(): Pick<RequestDraft<typeof fetch>, 'sessionId' | 'sessionEpoch' | 'topics' | 'forgottenTopicsData'> {
     const topics = byTopic(this.#named).map(([topicId, members]) => ({
       topicId,
-      partitions: members.map(({ index, sent }) => {
+      partitions: members.map(({ index, sent, maxBytes: partitionMaxBytes }) => {
         const { leaderEpoch, fetchOffset, lastFetchedEpoch, logStartOffset } = sent as FetchAsk
         const ask = { fetchOffset, lastFetchedEpoch, logStartOffset, partitionMaxBytes }
         return { partition: index, currentLeaderEpoch: leaderEpoch, ...ask }

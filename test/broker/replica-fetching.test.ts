@@ -44,6 +44,25 @@ test('a follower whose disk is below its reserve takes no more of what clients w
   t.equal(two.partition().logEndOffset, 1)
   t.same(cluster.registered('__consumer_offsets').isr, [1, 2, 3])
   t.notOk(two.partition().log.isOffline)
+  const upto = async (offset: number) => {
+    const topics = [{ name: 'a', partitions: [{ partitionIndex: 0, offset }] }]
+    let reply: ResponseOf<typeof onDeleteRecords.api> | null = null
+    void one.ask(onDeleteRecords.api, 2, { topics, timeoutMs: 5_000 }).then(answer => {
+      reply = answer
+    })
+    await cluster.until(() => reply !== null, 'deletion goes on, or no disk is ever freed')
+    t.match(reply, { topics: [{ partitions: [{ errorCode: 0, lowWatermark: offset }] }] })
+    t.equal(two.partition().logStartOffset, offset)
+  }
+  await upto(1)
+  await upto(30)
+  cluster.requests.length = 0
+  for (let i = 0; i < 200; i++) await cluster.pass(50)
+  const asked = cluster.requests.filter(each => each.from === 2).map(each => each.request as never as FetchSent)
+  const named = asked.flatMap(({ topics }) => topics.flatMap(each => each.partitions))
+  t.ok(named.length >= 5 && named.length <= 20, `${named.length} questions in ten seconds`)
+  t.ok(named.every(each => each.partitionMaxBytes === 0))
+  t.equal(two.partition().logEndOffset, 30, 'and takes nothing')
   two.disk.totalBytes = wholeBytes
   await cluster.until(() => cluster.registered().isr.includes(2), 'it comes back by itself')
   await isOne(t, [one, two, three], 'one log')
@@ -81,7 +100,9 @@ test('num.replica.fetchers: so many connections to a leader, each with its share
 interface FetchSent {
   readonly sessionId: number
   readonly sessionEpoch: number
-  readonly topics: readonly { readonly partitions: readonly { readonly partition: number }[] }[]
+  readonly topics: readonly {
+    readonly partitions: readonly { readonly partition: number; readonly partitionMaxBytes: number }[]
+  }[]
 }
 
 test('an answer that takes too long for its size gets more time', async t => {
