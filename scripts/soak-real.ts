@@ -15,6 +15,7 @@ import { layOutAnywhere, type NodeLayout } from '../clients/dev/layout.ts'
 import { Dice } from '../clients/simulate/dice.ts'
 import { createTopics } from '../protocol/messages/create-topics.ts'
 import { LinkProxy } from './link-proxy.ts'
+import { countFrom, readOptions } from './soak-options.ts'
 import { checkCopies, checkPartition, groupLag, readPartition } from './soak-real-check.ts'
 import { Faults, pause } from './soak-real-faults.ts'
 import { Notes, SoakConsumer, SoakProducer, TOPIC } from './soak-real-load.ts'
@@ -42,17 +43,24 @@ interface Stage {
   readonly logLines: Map<string, number>
 }
 
+function optionsOf(args: string[]) {
+  return readOptions(() => {
+    const { values } = parseArgs({
+      args,
+      options: {
+        real: { type: 'boolean' },
+        faults: { type: 'string', default: '200' },
+        seed: { type: 'string' },
+        directory: { type: 'string' }
+      }
+    })
+    return { ...values, faults: countFrom('faults', values.faults) }
+  })
+}
+
 /** The exit code. */
 async function soakReal(args: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      real: { type: 'boolean' },
-      faults: { type: 'string', default: '200' },
-      seed: { type: 'string' },
-      directory: { type: 'string' }
-    }
-  })
+  const { faults: count, ...values } = optionsOf(args)
   const seed = values.seed ?? String(Math.floor(Math.random() * 1e9))
   const directory = values.directory ?? mkdtempSync(join(tmpdir(), 'moldau-soak-'))
   say(`seed ${seed}, directory ${directory}`)
@@ -69,7 +77,7 @@ async function soakReal(args: string[]): Promise<number> {
   }
   let wrong: string[]
   try {
-    wrong = await play(stage, Number(values.faults))
+    wrong = await play(stage, count)
   } catch (error) {
     wrong = [`the run itself failed: ${(error as Error).stack}`, ...stage.notes.wrong]
   }

@@ -30,12 +30,17 @@ export type Print = (line: string) => void
 
 const HOUR_MS = 3_600_000
 
-/** Runs seed after seed until one breaks a promise. `isOver` is asked before each. */
-export async function simulateSeeds(o: SimOptions, print: Print, isOver = (): boolean => false): Promise<SimOutcome> {
+/** Runs seed after seed until one breaks a promise. `onEnd` hears of each run at once: an explanation takes its time. */
+export async function simulateSeeds(
+  o: SimOptions,
+  print: Print,
+  onEnd?: (run: RunResult) => void
+): Promise<SimOutcome> {
   const statistics = noStatistics()
-  for (let run = 0; run < o.runs && !isOver(); run++) {
+  for (let run = 0; run < o.runs; run++) {
     const options = optionsOf(o, o.seed + run)
     const result = await simulate(options)
+    onEnd?.(result)
     addUp(statistics, result.statistics)
     print(
       `seed ${result.seed}: ${result.violation ? 'BROKEN' : 'ok'}, ${inOneLine(result.statistics)}, ${result.traceHash}`

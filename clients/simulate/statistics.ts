@@ -28,6 +28,8 @@ export interface Statistics {
   elections: number
   quorumEpochs: number
   generations: number
+  /** What an operator was answered without an error. */
+  operations: number
   /** Brokers that could not start after a bit had flipped, and got an empty disk. */
   disksReplaced: number
   /** Of the metadata, by all brokers. */
@@ -46,7 +48,7 @@ export function noStatistics(): Statistics {
     ...{ runs: 0, simulatedMs: 0, events: 0, cpuMs: 0 },
     ...{ ackedRecords: 0, ackedAttempts: 0, refusedAttempts: 0, unknownAttempts: 0 },
     ...{ committedBatches: 0, elections: 0, quorumEpochs: 0, generations: 0, disksReplaced: 0, underLoadMs: 0 },
-    ...{ snapshotsWritten: 0, snapshotsFetched: 0 },
+    ...{ operations: 0, snapshotsWritten: 0, snapshotsFetched: 0 },
     faults: Object.fromEntries(FAULT_KINDS.map(kind => [kind, 0])) as Record<FaultKind, number>,
     overlaps: {}
   }
@@ -92,14 +94,13 @@ export function inOneLine(s: Statistics): string {
   return (
     `${(seconds / 60).toFixed(1)} min, ${countOf(s)} faults, ${s.ackedRecords} records acked, ` +
     `${percent(s.underLoadMs, s.simulatedMs)} under load, ${s.elections} elections, ${s.quorumEpochs} quorum epochs, ` +
-    `${s.generations} generations, ${s.snapshotsWritten} snapshots written and ${s.snapshotsFetched} fetched, ` +
+    `${s.generations} generations, ${s.operations} operations, ${s.snapshotsWritten} snapshots written and ${s.snapshotsFetched} fetched, ` +
     `${s.events} events, ${(s.cpuMs / Math.max(1, seconds)).toFixed(2)} ms/s`
   )
 }
 
-/** What a proof of many hours is measured by. */
-export function inFull(s: Statistics): string {
-  const kinds = FAULT_KINDS.filter(kind => s.faults[kind] > 0)
+/** What a proof of many hours is measured by; of `kinds` also those that never struck. */
+export function inFull(s: Statistics, kinds = FAULT_KINDS.filter(kind => s.faults[kind] > 0)): string {
   const width = Math.max(0, ...kinds.map(kind => kind.length))
   const pairs = kinds.flatMap((one, index) => kinds.slice(index + 1).map(other => `${one} ${other}`))
   const rarest = pairs.reduce<[string, number]>(
@@ -111,7 +112,8 @@ export function inFull(s: Statistics): string {
       `${(s.cpuMs / 1000).toFixed(1)} s of CPU (${(s.cpuMs / Math.max(1, s.simulatedMs / 1000)).toFixed(2)} ms per second)`,
     `${s.ackedRecords} records acked; attempts: ${s.ackedAttempts} acked, ${s.refusedAttempts} refused, ${s.unknownAttempts} unknown`,
     `${percent(s.underLoadMs, s.simulatedMs)} of the time with a leader under load; ${s.elections} elections, ` +
-      `${s.quorumEpochs} quorum epochs, ${s.generations} group generations`,
+      `${s.quorumEpochs} quorum epochs, ${s.generations} group generations, ` +
+      `${s.operations} operations`,
     `${s.snapshotsWritten} snapshots of the metadata written, ${s.snapshotsFetched} fetched by who was late`,
     `${countOf(s)} faults:`,
     ...kinds.map(kind => `  ${kind.padEnd(width)} ${String(s.faults[kind]).padStart(7)}  ${overlapsOf(s, kind, kinds)}`)
