@@ -9,7 +9,7 @@ import type { LoopTurns } from './loop-turns.ts'
 import { tellWhileWaiting } from './waiting.ts'
 
 /** Loading fastify takes as long as half of an ordinary start, on the same thread: it comes after it, or after so long. */
-const UNDISTURBED_MS = 300
+const UNDISTURBED_MS = 1000
 
 export interface LookoutOptions {
   readonly config: BrokerConfig

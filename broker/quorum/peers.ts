@@ -170,6 +170,11 @@ export class QuorumPeers {
       return answer ?? null
     }
     const error = errorName(errorCode ?? -1)
+    if (errorCode === ErrorCode.BROKER_NOT_AVAILABLE) {
+      // It is about to start or to stop, as in any start of several.
+      this.#troubles.set(from, 'it takes no part in the quorum')
+      return null
+    }
     if (this.#refusals.get(from) !== error) this.#o.logger.warn({ voter: from, error }, 'quorum-request-refused')
     this.#refusals.set(from, error)
     this.#troubles.set(from, `it answers ${error}`)
