@@ -1,6 +1,6 @@
 // What one fetch reads, partition by partition: whole batches from memory or disk, up to the high watermark
-// (read_committed: the last stable offset; followers and debugging consumers: the log's end), within the limits of the
-// request. Followers tell what they have synced by what they ask for.
+// (read_committed: the last stable offset; followers: the log's end), within the limits of the request. Followers tell
+// what they have synced by what they ask for. Only the leader is read, save by debugging consumers.
 import { ErrorCode } from '../protocol/errors.ts'
 import { isFailure } from '../protocol/failure.ts'
 import type { fetch } from '../protocol/messages/fetch.ts'
@@ -10,14 +10,17 @@ import type { ReadResult } from '../storage/log.ts'
 import { refusalOf } from './epoch-check.ts'
 import type { FetchContext, FetchedPartition, FetchTarget } from './fetch-sessions.ts'
 import type { RequestContext } from './handlers/handler.ts'
+import { CONSUMER, DEBUGGING_CONSUMER, localReplica } from './local-replica.ts'
 import type { AnswerRoom } from './net/answers.ts'
 import { errorCodeOf } from './net/dispatch.ts'
 import type { Partition } from './partition.ts'
+import type { Located } from './partitions.ts'
 import type { Consumers, SharedRead } from './readers.ts'
 import type { Services } from './services.ts'
 
 export const READ_COMMITTED = 1
-export const CONSUMER = -1
+/** Before it no client counts as one that may read replicas (KIP-392; FetchParams.java, fetchOnlyLeader). */
+const REPLICAS_SINCE = 11
 const EMPTY: readonly Buffer[] = []
 /** What is read for several at once is copied, and this much is cheaper to copy than to send in its pieces. */
 const SHARED_BYTES_MAX = 64 * 1024
@@ -53,11 +56,13 @@ export interface Work {
   crowd: Consumers | null
 }
 
-export function locate(target: FetchTarget, services: Services) {
+export function locate(target: FetchTarget, { services, replicaId, context }: Work): Located {
   if (target.topic === null && target.topicId !== '') {
     target.topic = services.metadata.image.topicsById.get(target.topicId)?.name ?? null
   }
-  return services.partitions.locateTarget(target.topic, target.topicId, target.partition)
+  const located = services.partitions.locateTarget(target.topic, target.topicId, target.partition)
+  const asksReplica = replicaId === DEBUGGING_CONSUMER && context.apiVersion >= REPLICAS_SINCE
+  return asksReplica ? localReplica(located, target.partition, services) : located
 }
 
 /** Partitions in the order asked for; the first with data may exceed the limits, so that a large batch gets through. */
@@ -97,7 +102,7 @@ function take(work: Work, results: Result[], result: Result): void {
 }
 
 function readOne(work: Work, target: FetchTarget, left: number, minOneMessage: boolean): Result | Promise<Result> {
-  const located = locate(target, work.services)
+  const located = locate(target, work)
   const { leaderId, leaderEpoch, partition } = located
   // Any negative epoch is none here (FetchRequest.java, optionalEpoch).
   const claimed = Math.max(-1, target.currentLeaderEpoch)
@@ -182,7 +187,7 @@ function noteFollower({ request, replicaId }: Work, target: FetchTarget, partiti
 }
 
 export function readableEnd({ request, replicaId }: Work, partition: Partition): number {
-  if (replicaId !== CONSUMER) return partition.logEndOffset
+  if (replicaId >= 0) return partition.logEndOffset
   return request.isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark
 }
 

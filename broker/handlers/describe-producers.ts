@@ -1,7 +1,9 @@
-// DescribeProducers 0: the idempotent producers that a partition's leader remembers (KIP-664).
+// DescribeProducers 0: the idempotent producers that this broker's replica of a partition remembers, whoever leads it
+// (KIP-664; ReplicaManager.scala, activeProducerState).
 import { ErrorCode, errorMessage } from '../../protocol/errors.ts'
 import { describeProducers } from '../../protocol/messages/describe-producers.ts'
 import { topicNameFault } from '../../replication/controller/topic-names.ts'
+import { localReplica } from '../local-replica.ts'
 import type { Services } from '../services.ts'
 import { handler } from './handler.ts'
 
@@ -19,7 +21,7 @@ function describe(topic: string, index: number, services: Services) {
   if (topicNameFault(topic) !== null) {
     return { errorCode: ErrorCode.INVALID_TOPIC_EXCEPTION, errorMessage: topicNameFault(topic) }
   }
-  const located = services.partitions.locate(topic, null, index)
+  const located = localReplica(services.partitions.locate(topic, null, index), index, services)
   if (located.partition === null) {
     return { errorCode: located.errorCode, errorMessage: errorMessage(located.errorCode) }
   }

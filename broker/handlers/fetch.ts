@@ -6,15 +6,18 @@ import { fetch } from '../../protocol/messages/fetch.ts'
 import type { RequestOf, ResponseDraft } from '../../protocol/schema.ts'
 import type { Deadline } from '../deadlines.ts'
 import { endpointOf } from '../endpoints.ts'
-import { CONSUMER, locate, READ_COMMITTED, type Result, readAll, readableEnd, type Work } from '../fetch-read.ts'
+import { locate, READ_COMMITTED, type Result, readAll, readableEnd, type Work } from '../fetch-read.ts'
 import { type FetchContext, type FetchTarget, newTarget } from '../fetch-sessions.ts'
 import { Later } from '../later.ts'
+import { CONSUMER } from '../local-replica.ts'
 import { WITHOUT_ACCOUNT } from '../net/answers.ts'
 import { type Consumers, type Readers, readersOf, type Waiting } from '../readers.ts'
 import type { Services } from '../services.ts'
 import { type Answer, handler, type Reply, type RequestContext } from './handler.ts'
 
 type Request = RequestOf<typeof fetch>
+
+const STORAGE_ERROR_SINCE = 6
 
 export const onFetch = handler(fetch, answer, true, isOfBroker)
 
@@ -68,7 +71,7 @@ function openSession(
 }
 
 function replicaOf(request: Request): number {
-  return request.replicaState.replicaId >= 0 ? request.replicaState.replicaId : request.replicaId
+  return request.replicaState.replicaId === CONSUMER ? request.replicaId : request.replicaState.replicaId
 }
 
 /** A broker that is registered, in this life of its or in one that is not known here yet. Anybody can say so: that gets
@@ -137,8 +140,8 @@ class LongPoll extends Later<Reply<typeof fetch>> implements Waiting {
     const among = [readersOf(context.signal)]
     let isNews = context.signal.aborted
     for (let index = 0; index < targets.length; index++) {
-      const { partition } = locate(targets[index] as FetchTarget, services)
-      if (partition) among.push(replicaId === CONSUMER ? partition.consumers : partition.followers)
+      const { partition } = locate(targets[index] as FetchTarget, this.#work)
+      if (partition) among.push(replicaId < 0 ? partition.consumers : partition.followers)
       // It may have moved while another partition was read from the disk.
       if (partition === null || readableEnd(this.#work, partition) !== results[index]?.readableEnd) isNews = true
     }
@@ -198,6 +201,7 @@ function respond(work: Work, results: readonly Result[]): Reply<typeof fetch> {
   const responses: { topic: string; topicId: string; partitions: PartitionReply[] }[] = []
   let last: (typeof responses)[number] | null = null
   const leaders = new Set<number>()
+  const { apiVersion } = context
   for (let index = 0; index < targets.length; index++) {
     if (!include[index]) continue
     const target = targets[index] as FetchTarget
@@ -209,16 +213,22 @@ function respond(work: Work, results: readonly Result[]): Reply<typeof fetch> {
     }
     const hasMoved = isLeaderChange(result.errorCode)
     if (hasMoved && result.leaderId >= 0) leaders.add(result.leaderId)
-    last.partitions.push(partitionReply(target, result, hasMoved, work.request))
+    last.partitions.push(partitionReply(target, result, hasMoved, work.request, apiVersion))
   }
   if (leaders.size === 0) return { sessionId, responses }
   return { sessionId, responses, nodeEndpoints: [...leaders].flatMap(id => endpointOf(id, context, services) ?? []) }
 }
 
-function partitionReply(target: FetchTarget, result: Result, hasMoved: boolean, request: Request): PartitionReply {
+function partitionReply(
+  target: FetchTarget,
+  result: Result,
+  hasMoved: boolean,
+  request: Request,
+  apiVersion: number
+): PartitionReply {
   const reply = {
     partitionIndex: target.partition,
-    errorCode: result.errorCode,
+    errorCode: knownCode(result.errorCode, apiVersion),
     highWatermark: result.highWatermark,
     lastStableOffset: result.lastStableOffset,
     logStartOffset: result.logStartOffset,
@@ -231,6 +241,13 @@ function partitionReply(target: FetchTarget, result: Result, hasMoved: boolean, 
     ...(result.divergingEpoch ? { divergingEpoch: result.divergingEpoch } : {}),
     ...(hasMoved ? { currentLeader: { leaderId: result.leaderId, leaderEpoch: result.leaderEpoch } } : {})
   }
+}
+
+/** A client that may not know the error is told what makes it look for the leader again, and retry (KafkaApis.scala,
+ *  maybeDownConvertStorageError). */
+function knownCode(errorCode: number, apiVersion: number): number {
+  const isUnheardOf = errorCode === ErrorCode.KAFKA_STORAGE_ERROR && apiVersion < STORAGE_ERROR_SINCE
+  return isUnheardOf ? ErrorCode.NOT_LEADER_OR_FOLLOWER : errorCode
 }
 
 /** The client asked for what is not there; Kafka then leaves this field at its default (FetchResponse.java). */

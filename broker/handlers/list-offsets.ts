@@ -7,6 +7,7 @@ import { isFailure } from '../../protocol/failure.ts'
 import { listOffsets } from '../../protocol/messages/list-offsets.ts'
 import type { RequestOf } from '../../protocol/schema.ts'
 import { refusalOf } from '../epoch-check.ts'
+import { CONSUMER, DEBUGGING_CONSUMER, localReplica } from '../local-replica.ts'
 import { errorCodeOf } from '../net/dispatch.ts'
 import type { Partition } from '../partition.ts'
 import type { Services } from '../services.ts'
@@ -29,8 +30,8 @@ const SINCE_VERSION: Readonly<Record<number, number>> = {
   [EARLIEST_PENDING_UPLOAD]: 11
 }
 const READ_COMMITTED = 1
-const CONSUMER = -1
-const DEBUGGING_CONSUMER = -2
+/** Until then clients know no OFFSET_NOT_AVAILABLE (KIP-207). */
+const NOT_AVAILABLE_SINCE = 5
 
 interface Found {
   readonly timestamp: number
@@ -73,18 +74,24 @@ async function answerOne(request: Request, topic: string, asked: Asked, version:
   const since = SINCE_VERSION[timestamp]
   if (since !== undefined && version < since) return { errorCode: ErrorCode.UNSUPPORTED_VERSION }
   if (timestamp < EARLIEST_PENDING_UPLOAD) return { errorCode: ErrorCode.UNSUPPORTED_VERSION }
-  const located = services.partitions.locate(topic, null, partitionIndex)
+  const leader = services.partitions.locate(topic, null, partitionIndex)
+  const located = request.replicaId === DEBUGGING_CONSUMER ? localReplica(leader, partitionIndex, services) : leader
   const errorCode = refusalOf(currentLeaderEpoch, located)
   if (located.partition === null || errorCode !== ErrorCode.NONE) return { errorCode }
   try {
-    return await find(located.partition, timestamp, request)
+    return await find(located.partition, timestamp, request, version)
   } catch (error) {
     if (!isFailure(error)) throw error
     return { errorCode: errorCodeOf(error) }
   }
 }
 
-async function find(partition: Partition, timestamp: number, request: Request): Promise<Found | { errorCode: number }> {
+async function find(
+  partition: Partition,
+  timestamp: number,
+  request: Request,
+  version: number
+): Promise<Found | { errorCode: number }> {
   const upto = visibleEnd(partition, request)
   if (timestamp === EARLIEST || timestamp === EARLIEST_LOCAL || timestamp === EARLIEST_PENDING_UPLOAD) {
     return timestamp === EARLIEST_PENDING_UPLOAD ? NOTHING : at(partition, partition.logStartOffset)
@@ -92,7 +99,8 @@ async function find(partition: Partition, timestamp: number, request: Request): 
   if (timestamp === LATEST_TIERED) return NOTHING
   // Until this reign's own start is committed, the end that a client sees could still go back (Partition.scala).
   const mayGoBack = isClient(request) && partition.highWatermark < (partition.epochStartOffset ?? 0)
-  const notAvailable = { errorCode: ErrorCode.OFFSET_NOT_AVAILABLE }
+  const knowsCode = version >= NOT_AVAILABLE_SINCE
+  const notAvailable = { errorCode: knowsCode ? ErrorCode.OFFSET_NOT_AVAILABLE : ErrorCode.LEADER_NOT_AVAILABLE }
   if (timestamp === LATEST) {
     return mayGoBack ? notAvailable : { ...at(partition, upto), leaderEpoch: partition.leaderEpoch }
   }
@@ -104,7 +112,7 @@ async function find(partition: Partition, timestamp: number, request: Request): 
 }
 
 function isClient({ replicaId }: Request): boolean {
-  return replicaId === CONSUMER || replicaId === DEBUGGING_CONSUMER
+  return replicaId === CONSUMER
 }
 
 function visibleEnd(partition: Partition, request: Request): number {

@@ -5,7 +5,7 @@ import { ErrorCode } from '../../protocol/errors.ts'
 import { metadata } from '../../protocol/messages/metadata.ts'
 import type { RequestOf, ResponseDraft } from '../../protocol/schema.ts'
 import { ZERO_UUID } from '../../protocol/types.ts'
-import { topicNameFault } from '../../replication/controller/topic-names.ts'
+import { CONSUMER_OFFSETS, topicNameFault } from '../../replication/controller/topic-names.ts'
 import type { Topic } from '../../replication/metadata/image.ts'
 import { liveEndpoints, offlineReplicas } from '../endpoints.ts'
 import { isInternalTopic } from '../partitions.ts'
@@ -75,9 +75,15 @@ function toCreate(request: Request, services: Services): string[] | null {
   const { topicsByName } = services.metadata.image
   const missing = new Set<string>()
   for (const asked of request.topics ?? []) {
-    if (asked.name !== null && !isById(asked) && !topicsByName.has(asked.name)) missing.add(asked.name)
+    if (asked.name === null || isById(asked) || topicsByName.has(asked.name) || isReserved(asked.name)) continue
+    missing.add(asked.name)
   }
   return missing.size === 0 ? null : [...missing]
+}
+
+/** The state of transactions and share groups: nobody writes it yet, and who will must find no plain topic there. */
+function isReserved(topic: string): boolean {
+  return isInternalTopic(topic) && topic !== CONSUMER_OFFSETS
 }
 
 function distinct(topics: readonly Asked[]): readonly Asked[] {

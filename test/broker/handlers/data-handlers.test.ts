@@ -232,6 +232,9 @@ test('Metadata: every version, names and ids, what is made on the way and what i
     t.match(await codes([{ name: 'a/b' }, { name: '' }], true), ['INVALID_TOPIC_EXCEPTION', 'INVALID_TOPIC_EXCEPTION'])
     if (version >= 4) t.same(await codes([{ name: `no${version}` }]), ['UNKNOWN_TOPIC_OR_PARTITION'])
     t.same(await codes([{ name: `new${version}` }], true), ['NONE'], 'made, and usable at the first answer')
+    for (const name of ['__transaction_state', '__share_group_state']) {
+      t.same(await codes([{ name }], true), ['UNKNOWN_TOPIC_OR_PARTITION'], 'no plain topic where state will be')
+    }
     if (version >= 1) t.same((await ask([])).topics, [])
     t.ok((await ask(version === 0 ? [] : null)).topics.length > version)
     if (version < 10) continue
