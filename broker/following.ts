@@ -3,7 +3,7 @@
 // may have changed. What must hold: records go from the received frame into the log as they are; nothing of this reign
 // touches the log after its end, save a cut that has begun.
 
-import { isFailure } from '../protocol/failure.ts'
+import { isBug, isFailure } from '../protocol/failure.ts'
 import type { fetch } from '../protocol/messages/fetch.ts'
 import { BATCH_HEADER_BYTES, baseOffset } from '../protocol/records/batch.ts'
 import type { ResponseOf } from '../protocol/schema.ts'
@@ -197,8 +197,9 @@ export class Following {
         if (this.#cutting === null) this.#records = null
         this.onChange()
       },
-      () => {
-        // The log is offline by now, and that was reported.
+      error => {
+        // The log is offline by now, and that was reported; a bug was not.
+        if (isBug(error)) logger?.error({ err: error, ...this.#name(), ...how, from }, 'log-cut-failed')
         this.#cutting = null
         this.storageFailed()
       }

@@ -1,7 +1,7 @@
 // The broker's log, on standard error: event name as message, data as fields; transitions, not traffic. JSON lines for
 // machines; on a terminal one short line each for people. The only file that knows pino; others import its type from here.
 import pino from 'pino'
-import { isFailure } from '../protocol/failure.ts'
+import { isBug } from '../protocol/failure.ts'
 
 export type Logger = pino.Logger
 export type LogLevel = pino.LevelWithSilent
@@ -47,10 +47,8 @@ function errorOnOneLine(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const code = (error as Error & { code?: string }).code
   const cause = error.cause instanceof Error ? error.cause.message : undefined
-  // Node's names for what a program did wrong (ERR_ASSERTION, and an ERR_OUT_OF_RANGE of its own) begin as ours do.
-  const isBug = code === undefined || (String(code).startsWith('ERR_') && !isFailure(error))
   const parts = { ...(code === undefined ? {} : { code }), message: error.message }
-  if (isBug) return { ...parts, stack: error.stack }
+  if (isBug(error)) return { ...parts, stack: error.stack }
   return { ...parts, ...(cause === undefined ? {} : { cause }) }
 }
 

@@ -39,6 +39,14 @@ export class MoldauError extends Error {
   }
 }
 
+/** True for what no sound program throws: neither a failure of ours nor one that the operating system has a code for.
+ *  Node's own codes for mistakes of a program (ERR_ASSERTION, an ERR_OUT_OF_RANGE of its own) begin as ours do. */
+export function isBug(error: unknown): boolean {
+  if (isFailure(error)) return false
+  const code = (error as { code?: unknown } | null | undefined)?.code
+  return typeof code !== 'string' || code.startsWith('ERR_')
+}
+
 /** True for a failure of the given code (by identity of the code, so duplicated packages agree). */
 export function isFailure(error: unknown, code?: FailureCode): error is MoldauError {
   if (!(error instanceof Error) || error.name !== 'MoldauError') return false

@@ -149,7 +149,10 @@ export class KeptState {
     if (this.#applied.offset >= 0) this.#parts.logger.warn({ partition: this.#parts.index }, 'groups are read again')
     this.#forget()
     const history = this.#history
-    const snapshot = await readSnapshot(this.#place(log), this.state).catch(() => null)
+    const snapshot = await readSnapshot(this.#place(log), this.state).catch(error => {
+      this.#parts.logger.warn({ partition: this.#parts.index, err: error }, 'snapshot of groups not read')
+      return null
+    })
     if (this.#isOver(log, history)) return
     // A snapshot that turned out to be torn may have left half of itself behind.
     if (!snapshot) this.state.clear()
@@ -159,7 +162,7 @@ export class KeptState {
     this.#reading = { snapshotOffset: snapshot?.offset ?? -1, records: 0, unknown: 0 }
     await this.#readOn(log)
     // Cut while it was read: the next word of the log finds out what it is now.
-    if (!this.#isOver(log, history) && !this.#fits(log)) throw new Error('the log changed while it was read')
+    if (!this.#isOver(log, history) && !this.#fits(log)) throw changed()
   }
 
   async #readOn(log: CoordinatorLog): Promise<void> {
@@ -263,6 +266,10 @@ export class KeptState {
       logger.warn({ partition: index, err: error }, 'snapshot of groups not written')
     }
   }
+}
+
+function changed(): MoldauError {
+  return new MoldauError('ERR_OUT_OF_RANGE', 'the log was cut while it was read')
 }
 
 function committedEnd(log: CoordinatorLog): Offset {

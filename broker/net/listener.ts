@@ -1,7 +1,7 @@
 // The listening sockets of one broker and every connection that they accepted: limits on connections, idle ones,
 // one flush per turn for all of them, and the orderly end. This is where a connection gets its security protocol:
 // PLAINTEXT hands the socket on as it is; TLS would wrap it here, SASL would stand before dispatch.
-import { MoldauError } from '../../protocol/failure.ts'
+import { isBug, MoldauError } from '../../protocol/failure.ts'
 import type { Clock, Timer } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { MemoryBudget } from './budget.ts'
@@ -130,7 +130,10 @@ export class Listeners {
     else this.#perAddress.set(address, count)
     if (error && !isOrdinaryEnd(error)) {
       this.#options.log.warn(
-        { client: `${connection.remoteAddress}:${connection.remotePort}`, reason: error.message },
+        {
+          ...{ client: `${connection.remoteAddress}:${connection.remotePort}`, reason: error.message },
+          ...(isBug(error) ? { err: error } : {})
+        },
         'connection-ended'
       )
     }

@@ -114,7 +114,7 @@ export class SimNode {
     try {
       const set = Object.entries({ ...settings, 'log.dirs': DATA_DIRECTORY }).map(([key, value]) => `${key}=${value}`)
       const { config } = loadConfig({ set })
-      const log = createLogger({ level: 'info', to: { write: line => this.#tell(id, line) } })
+      const log = createLogger({ level: 'debug', to: { write: line => this.#tell(id, line) } })
       const disk = await this.disk.attach(process)
       const parts = { clock: process.clock, random: process.random, network: network.attach(this.host, process) }
       const onFatal = (reason: Error): void => void this.#giveUp(process, reason)
