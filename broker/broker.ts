@@ -205,6 +205,7 @@ async function startBehind(
     ...parts,
     onOffline: error => {
       running?.partitions.storageFailed()
+      running?.groups.storageFailed()
       // Nothing can be committed any more: whoever waits for the controller is told.
       running?.controller.stop(error)
       onFatal(error)

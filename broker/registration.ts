@@ -176,7 +176,9 @@ export class Registration {
    *  whoever waits for an ack here is to be told. */
   #readEnd(): Promise<void> {
     const metadata = this.#metadata
-    if (metadata === null || !this.#leadsAny(metadata)) return Promise.resolve()
+    // A metadata log whose directory failed has ended: it will not tell.
+    const isOver = this.#o.offlineLogDirs().length > 0
+    if (metadata === null || isOver || !this.#leadsAny(metadata)) return Promise.resolve()
     return new Promise(resolve => {
       const done = (): void => {
         limit.cancel()

@@ -42,6 +42,7 @@ export class GroupCoordinator {
   readonly #queue: { readonly begin: () => void; readonly isUrgent: () => boolean }[] = []
   #expiry: { cancel(): void } | null = null
   #isClosed = false
+  #hasStorageFailed = false
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts
@@ -73,6 +74,12 @@ export class GroupCoordinator {
   /** Leads it no more: whoever waits is told at once. What is committed is kept, for it may be led or followed again. */
   resignPartition(index: number): void {
     this.#shards.get(index)?.resign(ErrorCode.NOT_COORDINATOR)
+  }
+
+  /** The log directory failed: nothing that waits will be committed, and nothing can be kept. */
+  storageFailed(): void {
+    this.#hasStorageFailed = true
+    for (const index of this.#shards.keys()) this.resignPartition(index)
   }
 
   /** This broker has no replica of the partition any more. */
@@ -201,8 +208,9 @@ export class GroupCoordinator {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#expiry?.cancel()
-    const saved = Promise.all([...this.#shards.values()].map(shard => shard.saveSnapshot()))
-    // Where the disk has failed nothing will be committed any more: a stop does not wait for that.
+    const shards = this.#hasStorageFailed ? [] : [...this.#shards.values()]
+    const saved = Promise.all(shards.map(shard => shard.saveSnapshot()))
+    // What is not committed soon may never be: a stop does not wait for that.
     let limit: { cancel(): void } | null = null
     const late = new Promise<void>(resolve => {
       limit = this.#parts.clock.after(SAVE_LIMIT_MS, resolve)

@@ -126,6 +126,23 @@ test('offsets.commit.timeout.ms: a commit that is not durable in time', async t 
   release()
 })
 
+test('when the disk fails, members and commits that wait are told at once', async t => {
+  const world = await coordinating(t)
+  const release = world.holdSyncs()
+  const joining = join(world)
+  const committing = commit(world, 1)
+  const fetching = committed(world)
+  await until(() => world.broker.services.groups.historyOf('g').length > 0, 'a member that waits for others')
+  world.mayFail = true
+  world.files.fault = operation => (operation === 'fdatasync' ? 'EIO' : null)
+  release()
+  // Time stands still: nobody waits for a time limit.
+  t.match(await joining, { errorCode: ErrorCode.NOT_COORDINATOR })
+  t.equal(await committing, ErrorCode.NOT_COORDINATOR)
+  t.equal(await fetching, null)
+  await world.passing(world.broker.stop())
+})
+
 test('producer.id.expiration.ms, looked at every producer.id.expiration.check.interval.ms', async t => {
   const world = await worldOf(t, 'producer.id.expiration.ms=120000', 'producer.id.expiration.check.interval.ms=10000')
   await world.create('t')

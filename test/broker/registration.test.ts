@@ -5,6 +5,7 @@ import { createLogger } from '../../broker/log.ts'
 import { Registration } from '../../broker/registration.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
 import { MoldauError } from '../../protocol/failure.ts'
+import type { MetadataImage } from '../../replication/metadata/image.ts'
 import { TestClock } from '../storage/log-fixture.ts'
 import { turns } from './controller-fixture.ts'
 
@@ -28,6 +29,7 @@ class Story {
   beats: (Beat | 'silence' | Promise<Beat>)[] = []
   epoch = 10
   isAlone = false
+  isOffline = false
   looks = 0
   readonly registration = new Registration({
     channel: {
@@ -47,7 +49,12 @@ class Story {
       }
     },
     ...{ nodeId: 1, clusterId: () => 'c', incarnationId: 'i', endpoints: [], controllerEndPoints: [], rack: null },
-    ...{ logDirs: ['d'], offlineLogDirs: () => [], metadataEndOffset: () => 5, clock: this.clock },
+    ...{
+      logDirs: ['d'],
+      offlineLogDirs: () => (this.isOffline ? ['d'] : []),
+      metadataEndOffset: () => 5,
+      clock: this.clock
+    },
     heartbeatIntervalMs: () => 500,
     previousBrokerEpoch: async () => this.stored.at(-1) ?? 7,
     isAlone: async () => {
@@ -205,6 +212,23 @@ test('out: asks until it may go, and goes in any case', async t => {
   answer({ isFenced: true })
   await hurried.pass(1000)
   t.strictSame(hurried.asked, ['b11', 'b11!'], 'an answer that comes late changes nothing')
+
+  for (const isOffline of [false, true]) {
+    const leading = new Story()
+    const image = { topicsById: new Map([['t', { partitions: [{ leader: 1 }] }]]) } as unknown as MetadataImage
+    leading.registration.followMetadata({ image, onChange: () => () => {} })
+    await leading.start()
+    leading.isOffline = isOffline
+    leading.beats = [{ shouldShutDown: true }]
+    let isGone = false
+    const going = leading.registration.stop().then(() => {
+      isGone = true
+    })
+    await leading.pass(900)
+    t.equal(isGone, isOffline, 'it waits to read who leads instead, unless it cannot read any more')
+    await leading.pass(200)
+    await going
+  }
 
   const never = new Story()
   await never.registration.stop()

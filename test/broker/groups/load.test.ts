@@ -337,6 +337,25 @@ test('a snapshot is written now and then, and never of what is not committed', a
   t.match(world.snapshots.entries.get('groups/0'), { endOffset: 1_000 })
 })
 
+test('when the disk fails nobody waits, nor does a stop for a snapshot of what will not be committed', async t => {
+  const world = await worldOn([])
+  const [log] = world.logs
+  if (!log) return
+  log.isHeld = true
+  const codes: Promise<number>[] = []
+  for (let i = 0; i < 1_001; i++) codes.push(commit(world, 'g', 0, i))
+  await world.clock.settle()
+  let isOver = false
+  world.coordinator.storageFailed()
+  t.strictSame([...new Set(await Promise.all(codes))], [16])
+  t.equal(await offsetsOf(world, 'g', true), 'error 16')
+  void world.coordinator.close().then(() => {
+    isOver = true
+  })
+  await world.clock.settle()
+  t.ok(isOver)
+})
+
 test('thousands of offsets of one group are deleted in batches', async t => {
   const partitions = Array.from({ length: 5_000 }, (_, i) => offset('g', 't', i, i))
   const world = await worldOn([batchOf(partitions)])
