@@ -7,7 +7,7 @@ import type { RequestOf, ResponseDraft } from '../protocol/schema.ts'
 import type { BrokerId, LeaderEpoch, Offset, TimestampMs, Uuid } from '../protocol/types.ts'
 import { clusterIdOf } from '../replication/controller/activation.ts'
 import { checkFeatures } from '../replication/controller/features.ts'
-import { leaderChangeBatch, metadataBatch, type SnapshotId, snapshotRecords } from '../replication/metadata/batches.ts'
+import { leaderChangeBatch, metadataBatch, snapshotRecords } from '../replication/metadata/batches.ts'
 import { MetadataImage } from '../replication/metadata/image.ts'
 import type { MetadataRecord } from '../replication/metadata/records.ts'
 import type { QuorumTimeouts } from '../replication/quorum/state.ts'
@@ -21,6 +21,7 @@ import type { MetadataCache } from './metadata-cache.ts'
 import { MetadataSnapshots } from './metadata-snapshots.ts'
 import type { Address, Network } from './net/network.ts'
 import { describeReplicas, type ReplicaView } from './quorum/describe.ts'
+import type { FetchedSnapshot } from './quorum/follower.ts'
 import { KnownOffsets } from './quorum/known-offsets.ts'
 import { type LoadedMetadata, type LoadedVote, loadMetadata, loadVote } from './quorum/load.ts'
 import { Participant } from './quorum/participant.ts'
@@ -126,7 +127,7 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
           for (const batch of batches) uncommitted.push(batch)
         },
         onTruncated: logEndOffset => uncommitted.truncateTo(logEndOffset),
-        install: (snapshot, id) => this.#install(snapshot, id)
+        install: snapshot => this.#install(snapshot)
       },
       onFailure: error => this.#failed(error)
     })
@@ -336,10 +337,9 @@ export class MetadataLog implements MachineLog<MetadataRecord> {
   }
 
   /** Called while nothing else of the quorum is under way. */
-  async #install(bytes: Uint8Array, id: SnapshotId): Promise<void> {
+  async #install({ id, bytes, records }: FetchedSnapshot): Promise<void> {
     const image = new MetadataImage()
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    for (const record of snapshotRecords(buffer, `${id.endOffset}-${id.epoch}`)) image.apply(record)
+    for (const record of records) image.apply(record)
     checkFeatures(image)
     if (id.endOffset < this.cache.endOffset) {
       throw new MoldauError(

@@ -1,9 +1,11 @@
 // Snapshots of the metadata log on disk (KIP-630): `<offset>-<epoch>.checkpoint` files beside it. The log may only begin
-// at an offset that a whole snapshot covers; the newest two are kept, and the log from the older one on.
+// at an offset that a whole snapshot covers; the newest two are kept, and the log from the older one on. One that is found
+// to be damaged gets another name at once: under its own it would count again at the next look into the directory.
 import path from 'node:path'
 import { isFailure, MoldauError } from '../protocol/failure.ts'
 import type { Offset } from '../protocol/types.ts'
 import {
+  checkSnapshot,
   parseSnapshotName,
   type SnapshotId,
   snapshotBatches,
@@ -27,6 +29,9 @@ export class MetadataSnapshots {
   readonly #log: Logger
   /** Whole as far as is known; the newest first. */
   #ids: readonly SnapshotId[] = []
+  #onDamaged: () => void = () => {}
+  /** Under way, by name: it costs the memory of a whole one, however many ask. */
+  readonly #checks = new Map<string, Promise<boolean>>()
 
   constructor(files: Files, directory: string, log: Logger) {
     this.#files = files
@@ -47,8 +52,7 @@ export class MetadataSnapshots {
         return { ...id, records: snapshotRecords(bytes, name), sizeInBytes: bytes.length }
       } catch (error) {
         if (!isFailure(error) || isFailure(error, 'ERR_WRONG_DIRECTORY')) throw error
-        this.#log.warn({ file: name, err: error }, 'metadata-snapshot-damaged')
-        this.#ids = this.#ids.filter(one => one !== id)
+        await this.#setAside(id, error)
       }
     }
     if (logStartOffset === 0) return null
@@ -93,10 +97,22 @@ export class MetadataSnapshots {
     return this.#ids.at(-1)
   }
 
+  /** One that was there when this node started, or was written since, is damaged: another is needed. */
+  onDamaged(listener: () => void): void {
+    this.#onDamaged = listener
+  }
+
   /** Null where there is no such snapshot (any more). */
   sizeOf(id: SnapshotId): number | null {
-    const isKnown = this.#ids.some(one => one.endOffset === id.endOffset && one.epoch === id.epoch)
-    return isKnown ? this.#files.sizeOf(this.#file(id)) : null
+    return this.#known(id) ? this.#files.sizeOf(this.#file(id)) : null
+  }
+
+  /** Reads it whole. One that is damaged does not count from then on. */
+  isSound(id: SnapshotId): Promise<boolean> {
+    const name = snapshotName(id)
+    const check = this.#checks.get(name) ?? this.#check(id, name).finally(() => this.#checks.delete(name))
+    this.#checks.set(name, check)
+    return check
   }
 
   /** A piece of it, fewer bytes only at its end. */
@@ -108,6 +124,34 @@ export class MetadataSnapshots {
     } finally {
       this.#files.close(fd)
     }
+  }
+
+  async #check(id: SnapshotId, name: string): Promise<boolean> {
+    const known = this.#known(id)
+    if (!known) return false
+    try {
+      const bytes = await this.#files.readFile(this.#file(id))
+      if (bytes !== null) checkSnapshot(bytes, name)
+      return bytes !== null
+    } catch (error) {
+      if (!isFailure(error)) throw error
+      await this.#setAside(known, error)
+      this.#onDamaged()
+      return false
+    }
+  }
+
+  #known({ endOffset, epoch }: SnapshotId): SnapshotId | undefined {
+    return this.#ids.find(one => one.endOffset === endOffset && one.epoch === epoch)
+  }
+
+  async #setAside(id: SnapshotId, error: MoldauError): Promise<void> {
+    if (!this.#ids.includes(id)) return
+    this.#ids = this.#ids.filter(one => one !== id)
+    const file = this.#file(id)
+    this.#log.warn({ file, err: error }, 'metadata-snapshot-damaged')
+    this.#files.rename(file, `${file}.damaged`)
+    await this.#files.syncDirectory(this.#directory)
   }
 
   async #dropBut(count: number): Promise<void> {

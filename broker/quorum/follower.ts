@@ -8,7 +8,8 @@ import { fetch } from '../../protocol/messages/fetch.ts'
 import type { ResponseOf } from '../../protocol/schema.ts'
 import type { BrokerId, LeaderEpoch, Offset, Uuid } from '../../protocol/types.ts'
 import { METADATA_TOPIC_ID } from '../../replication/controller/topic-names.ts'
-import { metadataBatches } from '../../replication/metadata/batches.ts'
+import { metadataBatches, type SnapshotId, snapshotName, snapshotRecords } from '../../replication/metadata/batches.ts'
+import type { MetadataRecord } from '../../replication/metadata/records.ts'
 import type { Input } from '../../replication/quorum/inputs.ts'
 import type { Quorum } from '../../replication/quorum/state.ts'
 import type { Clock } from '../clock.ts'
@@ -44,11 +45,17 @@ export interface FollowerOptions {
   readonly onFetched: (batches: readonly Uncommitted[]) => void
   readonly onTruncated: (logEndOffset: Offset) => void
   /** The snapshot takes the place of everything: the log begins at its end when this resolves. */
-  readonly install: (snapshot: Uint8Array, id: { endOffset: Offset; epoch: LeaderEpoch }) => Promise<void>
+  readonly install: (snapshot: FetchedSnapshot) => Promise<void>
   readonly onForeign: (leaderId: BrokerId) => void
   /** The leader serves this node, as one of its cluster. */
   readonly onAccepted: () => void
   readonly onFailure: (error: unknown) => void
+}
+
+export interface FetchedSnapshot {
+  readonly id: SnapshotId
+  readonly bytes: Buffer
+  readonly records: readonly MetadataRecord[]
 }
 
 type Partition = ResponseOf<typeof fetch>['responses'][number]['partitions'][number]
@@ -225,7 +232,7 @@ export class QuorumFollower {
     return [truncated(log), answered]
   }
 
-  async #takeSnapshot(id: { endOffset: Offset; epoch: LeaderEpoch }, following: Following): Promise<boolean> {
+  async #takeSnapshot(id: SnapshotId, following: Following): Promise<boolean> {
     const { leaderId: from, epoch } = following
     const { clock, install, log, logger, runner } = this.#o
     const began = clock.monotonicMs()
@@ -237,14 +244,26 @@ export class QuorumFollower {
       await this.#unanswered(error, following)
       return null
     })
-    if (bytes === null) return false
+    const records = bytes && this.#recordsIn(bytes, id, from)
+    if (bytes === null || records === null) return false
     await this.#job(following, async () => {
-      await install(bytes, id)
+      await install({ id, bytes, records })
       const ms = Math.round(clock.monotonicMs() - began)
       logger.info({ leader: from, ...id, bytes: bytes.length, ms }, 'metadata-snapshot-fetched')
       return [truncated(log)]
     })
     return true
+  }
+
+  /** Null where it is damaged: asked for again, for the leader may have a better one by then. */
+  #recordsIn(bytes: Buffer, id: SnapshotId, leader: BrokerId): MetadataRecord[] | null {
+    try {
+      return snapshotRecords(bytes, snapshotName(id))
+    } catch (error) {
+      if (!isFailure(error) || isFailure(error, 'ERR_WRONG_DIRECTORY')) throw error
+      this.#o.logger.warn({ leader, ...id, err: error }, 'metadata-snapshot-unusable')
+      return null
+    }
   }
 
   #pause(failures: number): Promise<void> {

@@ -13,6 +13,8 @@ export type Verdict =
   | { readonly kind: 'diverging'; readonly end: SnapshotId }
   /** What follows there is no longer in the log: fetch this snapshot. */
   | { readonly kind: 'snapshot'; readonly id: SnapshotId }
+  /** A snapshot is needed, and none is whole: a new one is on its way. */
+  | { readonly kind: 'later' }
 
 export class QuorumLog {
   readonly log: Log
@@ -40,6 +42,7 @@ export class QuorumLog {
     const { logStartOffset } = this.log
     if (offset === 0 && latest) return { kind: 'snapshot', id: latest }
     if (offset === 0 && logStartOffset === 0) return { kind: 'valid' }
+    if (!latest && offset <= logStartOffset) return { kind: 'later' }
     const isBehind =
       earliest &&
       (offset < logStartOffset || (offset === logStartOffset && epoch !== earliest.epoch) || epoch < earliest.epoch)

@@ -117,6 +117,10 @@ export class QuorumServer {
     // A voter that reads a snapshot for a while is alive (LeaderState.updateCheckQuorumForFollowingVoter).
     runner.take({ kind: 'fetched', by: request.replicaId, from: -1, highWatermark: -1 })
     try {
+      // A damaged one is of no use to anybody; what was found sound once may be damaged by now.
+      if (position === 0 && !(await log.snapshots.isSound(snapshotId))) {
+        return answer({ errorCode: ErrorCode.SNAPSHOT_NOT_FOUND })
+      }
       const wanted = Math.max(1, Math.min(request.maxBytes, size - position, MAX_BYTES))
       const unalignedRecords = await log.snapshots.read(snapshotId, position, wanted)
       return answer({ errorCode: ErrorCode.NONE, size, position, unalignedRecords })
@@ -163,6 +167,7 @@ export class QuorumServer {
     if (fault !== ErrorCode.NONE) return told(this.#refusal(fault))
     const verdict = log.validate(fetchOffset, lastFetchedEpoch)
     if (verdict.kind === 'diverging') return told({ ...this.#found(), divergingEpoch: verdict.end })
+    if (verdict.kind === 'later') return told(this.#refusal(ErrorCode.UNKNOWN_SERVER_ERROR))
     if (verdict.kind === 'snapshot') return told({ ...this.#found(), snapshotId: verdict.id })
     const end = log.log.logEndOffset
     if (fetchOffset >= end) return { partition: this.#found(), mayWait: !this.#hasNews(asked) }

@@ -30,6 +30,8 @@ export class SnapshotSchedule {
   #lastTimestamp = 0
   #writing: Promise<void> | null = null
   #isHeld = false
+  /** One is needed, whatever else is due. */
+  #isNeeded = false
   #timer: Timer | null = null
 
   constructor(o: SnapshotScheduleOptions) {
@@ -37,6 +39,10 @@ export class SnapshotSchedule {
     this.#bytesSince = o.sizeInBytes
     this.#endOffset = o.snapshotEndOffset
     this.#lastMs = o.clock.monotonicMs()
+    o.log.snapshots.onDamaged(() => {
+      this.#isNeeded = true
+      this.#maybe()
+    })
   }
 
   start(): void {
@@ -69,11 +75,12 @@ export class SnapshotSchedule {
   }
 
   async maybe(): Promise<void> {
-    const { cache, clock, snapshotBytesMax, snapshotIntervalMs } = this.#o
-    if (this.#writing || this.#isHeld || cache.endOffset <= this.#endOffset) return
+    const { cache, clock, log, snapshotBytesMax, snapshotIntervalMs } = this.#o
+    const covered = this.#isNeeded ? log.log.logStartOffset : this.#endOffset
+    if (this.#writing || this.#isHeld || cache.endOffset <= covered) return
     // What waits for the end of a transaction is in no snapshot.
     if (cache.image.isInTransaction) return
-    const isDue = clock.monotonicMs() - this.#lastMs >= snapshotIntervalMs()
+    const isDue = this.#isNeeded || clock.monotonicMs() - this.#lastMs >= snapshotIntervalMs()
     if (!isDue && this.#bytesSince < snapshotBytesMax()) return
     this.#writing = this.#write()
     try {
@@ -93,6 +100,7 @@ export class SnapshotSchedule {
     this.#lastMs = began
     this.#endOffset = endOffset
     const needed = await log.snapshots.write(image, id, this.#lastTimestamp || clock.nowMs(), clock)
+    this.#isNeeded = false
     if (needed > log.log.logStartOffset) {
       log.log.advanceLogStartOffset(needed)
       log.log.deleteOldSegments(highWatermark(), clock.nowMs())
@@ -102,8 +110,12 @@ export class SnapshotSchedule {
 
   #arm(): void {
     this.#timer = this.#o.clock.after(TICK_MS, () => {
-      this.maybe().catch(error => this.#o.logger.error({ err: error }, 'metadata-snapshot-failed'))
+      this.#maybe()
       this.#arm()
     })
+  }
+
+  #maybe(): void {
+    this.maybe().catch(error => this.#o.logger.error({ err: error }, 'metadata-snapshot-failed'))
   }
 }

@@ -127,22 +127,34 @@ export function* snapshotBatches(
 /** The records of a snapshot. ERR_LOG_CORRUPT for one that is not whole: its footer says that nothing is missing. */
 export function snapshotRecords(bytes: Buffer, name: string): MetadataRecord[] {
   const records: MetadataRecord[] = []
+  for (const position of dataOfSnapshot(bytes, name)) {
+    for (const record of decodeRecords(bytes, position)) records.push(decodeMetadataRecord(presentValue(record)))
+  }
+  return records
+}
+
+/** The same without looking into the records: cheap enough to be done before each time that it is served. */
+export function checkSnapshot(bytes: Buffer, name: string): void {
+  for (const _ of dataOfSnapshot(bytes, name));
+}
+
+/** Where its batches of records begin, each whole; throws at the end where a part is missing. */
+function* dataOfSnapshot(bytes: Buffer, name: string): Generator<number> {
   const kinds: number[] = []
   let end = 0
   for (const position of batchesOf(bytes)) {
     checkBatch(bytes, position)
     end = endOfBatch(bytes, position)
-    if (isControl(bytes, position)) {
-      refuseDynamicVoters(bytes, position)
-      for (const { key } of decodeRecords(bytes, position)) kinds.push(controlType(key))
-    } else {
-      for (const record of decodeRecords(bytes, position)) records.push(decodeMetadataRecord(presentValue(record)))
+    if (!isControl(bytes, position)) {
+      yield position
+      continue
     }
+    refuseDynamicVoters(bytes, position)
+    for (const { key } of decodeRecords(bytes, position)) kinds.push(controlType(key))
   }
   if (kinds[0] !== SNAPSHOT_HEADER || kinds.at(-1) !== SNAPSHOT_FOOTER || end !== bytes.length) {
     throw new MoldauError('ERR_LOG_CORRUPT', `metadata snapshot ${name} is not whole`)
   }
-  return records
 }
 
 function dataBatch(records: readonly MetadataRecord[], offset: Offset, epoch: LeaderEpoch, nowMs: TimestampMs): Buffer {

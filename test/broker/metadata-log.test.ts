@@ -66,6 +66,39 @@ test('snapshots: the log is cut behind them, and a damaged one is passed over', 
   await t.rejects(node.begin(), { code: 'ERR_LOG_CORRUPT' }, 'a log without its beginning is not guessed at')
 })
 
+test('a damaged snapshot never counts again: the next one keeps the sound one, and the log from there on', async t => {
+  const node = new Node({
+    set: ['metadata.log.max.record.bytes.between.snapshots=2000', 'internal.metadata.log.segment.bytes=3000']
+  })
+  const grow = async (life: Awaited<ReturnType<Node['start']>>, from: number, count: number) => {
+    for (let index = from; index < from + count; index++) {
+      await life.create(`topic-${index}`)
+      await life.controller.metadataLog.maybeSnapshot()
+    }
+  }
+  const namesOf = async () => (await node.names()).filter(name => parseSnapshotName(name) !== null).sort()
+  const life = await node.start()
+  await grow(life, 0, 60)
+  life.crash('keep')
+  const [older, newest] = (await namesOf()) as [string, string]
+  const bytes = (await node.files.readFile(`${METADATA}/${newest}`)) as Buffer
+  await node.files.writeFileAtomically(`${METADATA}/${newest}`, bytes.subarray(0, -20))
+  const second = await node.start()
+  t.strictSame(await namesOf(), [older])
+  t.ok((await node.names()).includes(`${newest}.damaged`), 'kept for whoever looks into it')
+  let count = 60
+  while ((await namesOf()).length < 2) await grow(second, count++, 1)
+  t.equal((await namesOf())[0], older)
+  t.equal(second.controller.metadataLog.logStartOffset, parseSnapshotName(older)?.endOffset)
+  second.crash('keep')
+  // The one behind it goes too: what is left must be enough.
+  const last = (await namesOf()).at(-1)
+  await node.files.unlink(`${METADATA}/${last}`)
+  const third = await node.start()
+  t.equal(third.image.topicsByName.size, count)
+  await third.stop()
+})
+
 test('a snapshot is due by time too', async t => {
   const node = new Node({ set: ['metadata.log.max.snapshot.interval.ms=10000'] })
   const life = await node.start()

@@ -3,7 +3,7 @@
 import { test } from 'tap'
 import { QuorumFollower } from '../../../broker/quorum/follower.ts'
 import type { Job } from '../../../broker/quorum/runner.ts'
-import { metadataBatch } from '../../../replication/metadata/batches.ts'
+import { metadataBatch, snapshotBatches } from '../../../replication/metadata/batches.ts'
 import { recordAt } from '../../../replication/metadata/records.ts'
 import type { Input } from '../../../replication/quorum/inputs.ts'
 import { TestClock } from '../../storage/log-fixture.ts'
@@ -13,7 +13,7 @@ type Options = ConstructorParameters<typeof QuorumFollower>[0]
 
 type AtJob = (quorum: { epoch: number; leaderId: number; role: { kind: string } }) => void
 
-function follower(atJob: AtJob, { answers = 1, isDamaged = false } = {}) {
+function follower(atJob: AtJob, { answers = 1, isDamaged = false, snapshot = null as Buffer | null } = {}) {
   const quorum = { epoch: 5, leaderId: 1, role: { kind: 'follower' }, highWatermark: 0 }
   const taken: number[] = []
   const inputs: Input[] = []
@@ -23,13 +23,19 @@ function follower(atJob: AtJob, { answers = 1, isDamaged = false } = {}) {
     ...{ divergingEpoch: { epoch: -1, endOffset: -1 }, snapshotId: { epoch: -1, endOffset: -1 } },
     records: metadataBatch([feature], 5, 0)
   }
+  if (snapshot) partition.snapshotId = { epoch: 5, endOffset: 9 }
   if (isDamaged) partition.records.writeUInt8(0xff, partition.records.length - 1)
   let asked = 0
   const clock = new TestClock(0)
   const lines: string[] = []
-  const answer = () => Promise.resolve({ errorCode: 0, responses: [{ partitions: [partition] }] })
+  const installed: number[] = []
+  const piece = { errorCode: 0, size: snapshot?.length, position: 0, unalignedRecords: snapshot }
+  const topics = [{ partitions: [piece] }]
+  const answer = () => Promise.resolve({ errorCode: 0, responses: [{ partitions: [partition] }], topics })
   const parts = {
     ...{ quorum, nodeId: 2, clusterId: () => null, requestTimeoutMs: () => 1, fetchMaxBytes: () => 1 },
+    snapshotMaxBytes: () => 1 << 20,
+    install: ({ records }: { records: readonly object[] }) => Promise.resolve(installed.push(records.length)),
     peers: {
       fetching: () => ({ send: () => (asked++ < answers ? answer() : new Promise(() => {})) }),
       answered: () => {},
@@ -59,7 +65,7 @@ function follower(atJob: AtJob, { answers = 1, isDamaged = false } = {}) {
       throw error
     }
   } as unknown as Options
-  return { follower: new QuorumFollower(parts), taken, inputs, clock, lines, asked: () => asked }
+  return { follower: new QuorumFollower(parts), taken, inputs, clock, lines, asked: () => asked, installed }
 }
 
 test('records are taken while that leader is followed, and not once the vote is another’s', async t => {
@@ -96,4 +102,29 @@ test('an answer that cannot be used is asked for again after a pause, which grow
   t.ok(asked() >= 10 && asked() <= 40, `asked ${asked()} times in ten seconds`)
   t.strictSame([...new Set(lines)], ['quorum-fetch-unusable'])
   t.strictSame(inputs, [], 'no sign that the leader leads')
+})
+
+test('a damaged snapshot is not installed, ends nothing, and is asked for again after a pause', async t => {
+  const feature = recordAt(30, 'FeatureLevelRecord', { name: 'metadata.version', featureLevel: 30 })
+  const snapshot = Buffer.concat([...snapshotBatches([feature], { epoch: 5, lastContainedLogTimestamp: 0, nowMs: 0 })])
+  const sound = follower(() => {}, { answers: 2, snapshot })
+  sound.follower.follow({ leaderId: 1, epoch: 5 })
+  await turns(50)
+  t.strictSame([sound.installed, sound.lines], [[1], []])
+  const flipped = Buffer.from(snapshot)
+  flipped.writeUInt8(flipped.readUInt8(150) ^ 1, 150)
+  for (const damaged of [snapshot.subarray(0, -1), flipped]) {
+    const { follower: one, clock, asked, installed, lines } = follower(() => {}, { answers: 1000, snapshot: damaged })
+    one.follow({ leaderId: 1, epoch: 5 })
+    await turns(50)
+    t.equal(asked(), 2, 'a fetch, and the snapshot')
+    for (let ms = 0; ms < 5000; ms += 10) {
+      clock.advance(10)
+      await turns(1)
+    }
+    one.stop()
+    t.ok(asked() >= 10 && asked() <= 40, `asked ${asked()} times in five seconds`)
+    t.strictSame([...new Set(lines)], ['metadata-snapshot-unusable'])
+    t.strictSame(installed, [])
+  }
 })

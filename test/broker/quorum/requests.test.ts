@@ -231,6 +231,7 @@ test('no fetch takes more memory than one of a node may, whatever it asks for', 
   const read: number[] = []
   const snapshots = {
     sizeOf: () => 1 << 30,
+    isSound: () => Promise.resolve(true),
     read: (_id: object, _position: number, maxBytes: number) => {
       read.push(maxBytes)
       return Promise.resolve(Buffer.alloc(1))
