@@ -29,6 +29,7 @@ test('a run counts once, with the same options, whole, unbroken, and under load'
       run(5, { violation: 'one-leader' }),
       run(6).slice(0, 80),
       JSON.stringify({ statistics: noStatistics(), seed: 7 }),
+      run(9).replace('"violation":null,', ''),
       '',
       'null',
       run(8, {}, { underLoadMs: HOUR_MS / 5 })
@@ -43,19 +44,19 @@ test('a run counts once, with the same options, whole, unbroken, and under load'
     'other options': 1,
     'less than 20 % under load': 1,
     'a broken promise': 1,
-    'not a whole line': 3
+    'not a whole line': 4
   })
   const report = soakReport(sum)
   for (const each of [
     /^build a: 2\.00 simulated hours$/m,
     /^build b: 1\.00 simulated hours$/m,
     /^BROKEN seed 5: one-leader$/m,
-    /^3 runs do not count: not a whole line$/m,
+    /^4 runs do not count: not a whole line$/m,
     /^ +wipe +0 /m
   ]) {
     t.match(report, each)
   }
-  t.match(report.split('\n').at(-1), /^PROOF: short: .*1 broken promises/)
+  t.match(report.split('\n').at(-1), /^PROOF: short: [^|]*; 1 broken promises \|/)
   t.end()
 })
 
@@ -83,6 +84,11 @@ test('each goal of the proof is compared, and what is short is named', t => {
     [{ overlaps: {} }, /each pair 0 times \(100; rarest kill power-loss, 153 of 153 short\)/]
   ]
   for (const [changes, line] of short) t.match(proof(changes), line)
+  const broken = run(2, { violation: 'progress', settings: {} })
+  t.match(
+    proofLine(sumOf([run(1, {}, whole), broken], SETTINGS)),
+    /^PROOF: short: 1 broken promises \| holds: 1000 sim/
+  )
   const few = Object.fromEntries(FAULT_KINDS.map(kind => [kind, 1000])) as Statistics['faults']
   t.match(proof({ faults: few }), /^PROOF: short: 18000 faults \(100000\) \|/)
   t.match(
