@@ -2,8 +2,9 @@
 // disks, snapshots and the metadata log as dump-log reads them, and the same after a node was killed and came back.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setCrc } from '../../protocol/records/batch.ts'
 import { callOf, javaSettings, lines, noTools, produce } from './java-tools.ts'
 import { end } from './process.ts'
 import type { Checks, Suite, Target } from './suite.ts'
@@ -29,6 +30,7 @@ export const javaCluster: Suite = {
     await checkDescribe(target, topic, tools, checks)
     await checkQuorum(target, tools, checks)
     await checkReplicas(target, topic, tools, checks)
+    await checkProducers(target, topic, tools, checks)
     await checkReassign(target, topic, tools, checks)
     if (target.nodes.length === 3) await checkFailover(target, topic, tools, checks)
     await checkFiles(target, tools, checks)
@@ -91,26 +93,87 @@ async function checkQuorum(target: Target, tools: Tools, checks: Checks): Promis
   })
 }
 
-/** The tool compares what all replicas of each partition hold, again and again; it is ended after its second report. */
+/** What the tool says that compares all replicas from their beginning on, until it has said this; it goes on by itself. */
+async function compareReplicas(target: Target, topic: string, tools: Tools, said: RegExp): Promise<string> {
+  const args = ['--broker-list', target.bootstrap, '--topics-include', topic, '--time', '-2']
+  const tool = tools.launch('kafka-replica-verification', [...args, '--report-interval-ms', '1000'])
+  let text = ''
+  for (const stream of [tool.stdout, tool.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
+  }
+  const ended = once(tool, 'exit')
+  try {
+    await until(`${said}`, 40_000, () => said.test(text) || undefined).catch(error => {
+      throw new Error(`${error.message}\n${text}`)
+    })
+  } finally {
+    end(tool)
+    await ended
+  }
+  return text
+}
+
+const DIFFERS = /unmatched checksum|doesn't match/
+
+/** No lag means that every replica of every partition has answered with the same up to its high watermark: what one of
+ *  them refuses or lacks is compared by nobody, and lags by as much. */
 async function checkReplicas(target: Target, topic: string, tools: Tools, checks: Checks): Promise<void> {
   await checks.check('replica-verification: replicas hold the same', async () => {
-    const args = ['--broker-list', target.bootstrap, '--topics-include', topic, '--report-interval-ms', '1000']
-    const tool = tools.launch('kafka-replica-verification', args)
-    let text = ''
-    for (const stream of [tool.stdout, tool.stderr]) {
-      stream?.setEncoding('utf8').on('data', (chunk: string) => {
-        text += chunk
-      })
+    const text = await compareReplicas(target, topic, tools, /max lag is 0 for/)
+    assert.doesNotMatch(text, DIFFERS)
+    const [, partition = '', offset] = /max lag is 0 for partition (\S+) at offset (\d+) among \d+ /.exec(text) ?? []
+    const found = await callOf(target, tools)('kafka-get-offsets', `--topic ${topic}`)
+    const ends = new Map(lines(found).map(line => [line.slice(0, line.lastIndexOf(':')), Number(line.split(':')[2])]))
+    assert.equal(Number(offset), ends.get(`${topic}:${partition.slice(topic.length + 1)}`))
+    assert.equal(
+      [...ends.values()].reduce((sum, each) => sum + each, 0),
+      RECORDS
+    )
+  })
+  const third = target.nodes[2]
+  if (third === undefined) return
+  await checks.check(
+    'replica-verification: one that differs is told',
+    async () => {
+      const other = `${topic}-differs`
+      await callOf(target, tools)('kafka-topics', `--create --topic ${other} --replica-assignment 1:2:3`)
+      await produce(target, tools, other, 10)
+      assert.doesNotMatch(await compareReplicas(target, other, tools, /max lag is 0 .* at offset 10 /), DIFFERS)
+      await third.kill()
+      alter(join(third.dataDirectory, `${other}-0`, '00000000000000000000.log'))
+      await third.start()
+      const inSync = async () => (await describeTopic(target, other, tools))[0]?.isr.length === 3 || undefined
+      await until('node 3 is in sync', 30_000, inSync)
+      assert.match(
+        await compareReplicas(target, other, tools, DIFFERS),
+        /has unmatched checksum at offset \d+; replica/
+      )
+      await callOf(target, tools)('kafka-topics', `--delete --topic ${other}`)
+    },
+    { limitMs: 120_000 }
+  )
+}
+
+/** Another value in the first batch, which is whole. */
+function alter(file: string): void {
+  const bytes = readFileSync(file)
+  bytes.write('VALUE', bytes.indexOf('value'))
+  setCrc(bytes, 0)
+  writeFileSync(file, bytes)
+}
+
+/** Each replica is asked what it remembers, not only the one that leads. */
+async function checkProducers(target: Target, topic: string, tools: Tools, checks: Checks): Promise<void> {
+  await checks.check('transactions: each replica describes the producers', async () => {
+    for (const broker of [1, 2, 3]) {
+      const args = `describe-producers --topic ${topic} --partition 0 --broker-id ${broker}`
+      assert.match(
+        await callOf(target, tools)('kafka-transactions', args),
+        /ProducerId\s+ProducerEpoch[^\n]*\n\d+\s+0\s/
+      )
     }
-    const ended = once(tool, 'exit')
-    try {
-      await until('two reports', 50_000, () => ((text.match(/max lag is/g)?.length ?? 0) >= 2 ? true : undefined))
-    } finally {
-      end(tool)
-      await ended
-    }
-    assert.match(text, new RegExp(`max lag is 0 for partition \\S+ at offset \\d+ among ${PARTITIONS} partitions`))
-    assert.doesNotMatch(text, /max lag is [1-9]|mismatch|not equal|partition .* diff/i)
   })
 }
 
