@@ -1,9 +1,12 @@
 // The bugs that are planted: where in the compiled program, what is there, and what stands there instead. Each is one that
 // somebody has had, or a rule of durability that is left out.
+import type { Invariant } from '../../clients/simulate/checkers/violation.ts'
 import type { FaultKind } from '../../clients/simulate/faults.ts'
 
 export interface Plant {
   readonly name: string
+  /** The promises that it breaks; whoever sees another one broken has seen something else, a start that fails perhaps. */
+  readonly expected: readonly Invariant[]
   readonly changes: readonly { readonly file: string; readonly find: string; readonly replace: string }[]
   /** Faults that bring it out; all by default. */
   readonly kinds?: readonly FaultKind[]
@@ -14,10 +17,12 @@ const one = (file: string, find: string, replace: string): Plant['changes'] => [
 export const PLANTS: readonly Plant[] = [
   {
     name: 'commit below min ISR',
+    expected: ['enough-copies'],
     changes: one('replication/leader.js', 'if (isUnderMinIsr(leader))\n        return;\n    let to', 'let to')
   },
   {
     name: 'truncate to the high watermark',
+    expected: ['kept-prefix'],
     changes: one(
       'replication/follower.js',
       'if (input.divergingEpoch !== null) {',
@@ -32,14 +37,17 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'forget an epoch check: logs that part ways are not seen',
+    expected: ['equal-prefix'],
     changes: one('broker/fetch-read.js', 'const diverging = divergence(target, partition)', 'const diverging = null')
   },
   {
     name: 'vote twice in an epoch',
+    expected: ['one-leader'],
     changes: one('replication/quorum/election.js', 'return quorum.votedId === input.candidateId', 'return true')
   },
   {
     name: 'serve above the high watermark',
+    expected: ['reads-committed'],
     changes: one(
       'broker/fetch-read.js',
       'return request.isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark',
@@ -48,6 +56,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'ack before sync',
+    expected: ['enough-copies'],
     changes: one(
       'storage/log-writer.js',
       'if (this.#wantedEnd < this.#writtenEnd)\n            this.#publish',
@@ -56,6 +65,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'a follower counts what it has not synced',
+    expected: ['enough-copies'],
     changes: one(
       'replication/follower.js',
       "if (status !== 'fetching' || log.syncedEndOffset < log.logEndOffset)",
@@ -64,6 +74,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'keep a fenced broker in the in-sync set',
+    expected: ['isr-alive'],
     changes: one(
       'replication/controller/brokers.js',
       "return [...withoutBroker(image, brokerId, 'gone', rules), fenced]",
@@ -72,6 +83,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'elect who is not in sync',
+    expected: ['progress'],
     changes: one(
       'replication/controller/election.js',
       'const isClean = (id) => (isr.includes(id) || (isr.length === 0 && elr.includes(id))) && mayLead(id)',
@@ -80,6 +92,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'keep the epochs of what was cut off',
+    expected: ['healthy-broker'],
     changes: one(
       'storage/log.js',
       'this.tail.truncateTo(end);\n        this.epochs.truncateFromEnd(end)',
@@ -88,10 +101,12 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'reuse an offset after truncation: the old batch is still served from memory',
+    expected: ['reads-committed'],
     changes: one('storage/log.js', 'this.tail.truncateTo(end);\n', '')
   },
   {
     name: 'reuse an offset within an epoch after a failed write',
+    expected: ['kept-prefix'],
     changes: [
       {
         file: 'storage/log-writer.js',
@@ -108,11 +123,13 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'take a failed sync for a good one',
+    expected: ['complete-leader'],
     changes: one('storage/sync-round.js', 'this.#o.onFailed(error);', ''),
     kinds: ['failed-sync', 'power-loss', 'power-loss-all', 'torn-write', 'kill']
   },
   {
     name: "lose a producer's sequence at failover",
+    expected: ['sequence-known'],
     changes: one(
       'storage/log-append.js',
       'log.producers.update(batch, 0);\n        log.epochs.assign(epoch, base);',
@@ -121,6 +138,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'answer a duplicate before the high watermark',
+    expected: ['acked-is-committed'],
     changes: one(
       'broker/handlers/produce.js',
       'if (acks === 0)\n        return reply;\n    const awaited',
@@ -129,10 +147,12 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'lead in an epoch of an earlier incarnation',
+    expected: ['one-leader'],
     changes: one('broker/partitions.js', 'if (!this.#hasEntered && !this.#mayLeadAlone())', 'if (false)')
   },
   {
     name: 'serve a group commit before it is committed',
+    expected: ['group-offsets'],
     changes: one(
       'broker/groups/shard.js',
       'this.#state.committedOffsets(groupId, this.#log.highWatermark)',
@@ -141,11 +161,13 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'keep a group commit after a rollback',
+    expected: ['group-offsets'],
     changes: one('broker/groups/state.js', 'rollback(upto) {', 'rollback(upto) {\n        return;'),
     kinds: ['cut', 'isolate', 'slow-link', 'slow-disk', 'pause']
   },
   {
     name: 'a new voter with an empty disk votes',
+    expected: ['complete-leader'],
     changes: one(
       'replication/quorum/state.js',
       'isFresh: stored === null && !isFormatted && voters.length > 1',
@@ -154,6 +176,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'answer a produce at the write',
+    expected: ['acked-is-committed'],
     changes: one(
       'broker/handlers/produce.js',
       'partition.whenCommitted(result.lastOffset + 1, awaited)',

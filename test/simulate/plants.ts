@@ -1,18 +1,21 @@
 // The mutation proof of the simulator: bugs that others have had, each planted into a copy of the compiled program, and run
-// until a checker sees it. A program of its own: `node build/test/simulate/plants.js [--seeds K] [--hours H] [NAME...]`
-// prints, for each, the seeds it took and the promise that was broken. Nothing of this is a switch in the product.
+// until a checker sees it as what it is; and as a control the unchanged program, on the same seeds with the same options, in
+// which nothing may be seen. A program of its own:
+// `node build/test/simulate/plants.js [--seeds K] [--hours H] [--control SEEDS] [NAME...]` prints, for each plant, the seeds it
+// took and the promise that was broken; `--control 0` leaves the control out. Nothing of this is a switch in the product.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import type { Invariant } from '../../clients/simulate/checkers/violation.ts'
 import { PLANTS, type Plant } from './planted.ts'
 
 export interface Caught {
   readonly plant: string
   /** How many seeds it took; null: not within the limit. */
   readonly seeds: number | null
-  readonly invariant: string
+  readonly invariant: Invariant | null
   readonly message: string
 }
 
@@ -69,35 +72,75 @@ export async function search(plant: Plant, tree: string, o: SearchOptions): Prom
     const seeds = seed - o.firstSeed + 1
     return { plant: plant.name, seeds, invariant: violation.invariant, message: violation.message }
   }
-  return { plant: plant.name, seeds: null, invariant: '', message: '' }
+  return { plant: plant.name, seeds: null, invariant: null, message: '' }
 }
 
+/** Whether a plant was seen, and as what it is. */
+export function verdictOf(plant: Plant, { seeds, invariant, message }: Caught): { holds: boolean; line: string } {
+  if (seeds === null || invariant === null) return { holds: false, line: `${plant.name}: NOT SEEN` }
+  const line = `${plant.name}: ${seeds} seeds, ${message}`
+  if (plant.expected.includes(invariant)) return { holds: true, line }
+  return { holds: false, line: `${line}\n  SEEN AS ANOTHER: ${invariant}, not ${plant.expected.join(' or ')}` }
+}
+
+/** Of each set of faults one plant, and the seeds that the unchanged program has to run with it: as many as were taken, and
+ *  with all faults `least`. */
+export function controlsOf(caught: readonly (readonly [Plant, number | null])[], least: number): [Plant, number][] {
+  const controls = new Map<string, [Plant, number]>()
+  for (const [plant, taken] of caught) {
+    const key = plant.kinds?.join() ?? 'all'
+    const wanted = Math.max(taken ?? 0, plant.kinds === undefined ? least : 0, controls.get(key)?.[1] ?? 0)
+    controls.set(key, [plant, wanted])
+  }
+  return [...controls.values()].filter(([, seeds]) => seeds > 0)
+}
+
+const OPTIONS = {
+  seeds: { type: 'string', default: '1000' },
+  hours: { type: 'string', default: '0.05' },
+  seed: { type: 'string', default: '1' },
+  control: { type: 'string', default: '50' },
+  tree: { type: 'string' }
+} as const
+
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      seeds: { type: 'string', default: '1000' },
-      hours: { type: 'string', default: '0.05' },
-      seed: { type: 'string', default: '1' },
-      tree: { type: 'string' }
-    }
-  })
-  const options = { firstSeed: Number(values.seed), seeds: Number(values.seeds), ms: Number(values.hours) * 3_600_000 }
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: OPTIONS })
+  const [firstSeed, seeds, hours, least] = [values.seed, values.seeds, values.hours, values.control].map(Number) as [
+    ...[number, number, number, number]
+  ]
+  if (!(firstSeed >= 0 && seeds >= 1 && hours > 0 && least >= 0)) throw new Error('a number was expected')
   const chosen = PLANTS.filter(({ name }) => positionals.length === 0 || positionals.some(word => name.includes(word)))
+  if (chosen.length === 0) throw new Error(`no plant has ${positionals.join(' or ')} in its name`)
   if (values.tree !== undefined) {
-    const caught = await search(chosen[0] as Plant, values.tree, options)
+    const caught = await search(chosen[0] as Plant, values.tree, { firstSeed, seeds, ms: hours * 3_600_000 })
     process.stdout.write(`${JSON.stringify(caught)}\n`)
     return
   }
+  const inProcess = (each: Plant, tree: string, count: number): Caught => {
+    const numbers = [`--seed=${firstSeed}`, `--seeds=${count}`, `--hours=${hours}`]
+    const args = [fileURLToPath(import.meta.url), each.name, `--tree=${tree}`, ...numbers]
+    const said = execFileSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 2 ** 26 })
+    return JSON.parse(said.trim().split('\n').at(-1) as string)
+  }
+  const say = ({ holds, line }: { holds: boolean; line: string }): void => {
+    process.stdout.write(`${line}\n`)
+    if (!holds) process.exitCode = 1
+  }
+  const taken: [Plant, number | null][] = []
   for (const each of chosen) {
     const tree = path.join(BUILD, '../.work/plants', each.name.replaceAll(' ', '-'))
     plant(each, tree)
-    const args = [fileURLToPath(import.meta.url), each.name, `--tree=${tree}`]
-    for (const key of ['seed', 'seeds', 'hours'] as const) args.push(`--${key}=${values[key]}`)
-    const said = execFileSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 2 ** 26 })
-    const { seeds, message } = JSON.parse(said.trim().split('\n').at(-1) as string) as Caught
-    process.stdout.write(`${each.name}: ${seeds === null ? 'NOT SEEN' : `${seeds} seeds, ${message}`}\n`)
+    const caught = inProcess(each, tree, seeds)
+    taken.push([each, caught.seeds])
+    say(verdictOf(each, caught))
     rmSync(tree, { recursive: true, force: true })
+  }
+  if (least === 0) return
+  for (const [each, count] of controlsOf(taken, least)) {
+    const { seeds: broken, message } = inProcess(each, BUILD, count)
+    const name = `control, nothing planted, ${each.kinds?.join(', ') ?? 'all faults'}`
+    const end = broken === null ? `nothing seen in ${count} seeds` : `BROKEN after ${broken} seeds, ${message}`
+    say({ holds: broken === null, line: `${name}: ${end}` })
   }
 }
 
