@@ -1,7 +1,8 @@
 // How this broker asks the active controller, wherever that is: by a call where it is this node, else over a link of
 // the controllers' listener. Requests that found no controller, or lost it, are tried again until their time is up.
-// Signs of life, partitions and clients each have a link of their own: answers of one link come in order, and a
-// topic that takes a second to create must not hold back a heartbeat.
+// Signs of life, partitions, clients and topics made on the way each have a link of their own: answers of one link come in
+// order, a topic that takes a second to create must not hold back a heartbeat, and a request that is given up takes its
+// link with it, and all that waits there is sent again.
 import { ErrorCode } from '../protocol/errors.ts'
 import { isFailure, MoldauError } from '../protocol/failure.ts'
 import { completed, decodeResponse, encodeRequest, encodeResponse } from '../protocol/frame.ts'
@@ -68,8 +69,8 @@ export interface ChannelOptions {
   readonly settled: () => Promise<void>
 }
 
-/** What must not wait for each other. */
-type Lane = 'session' | 'partitions' | 'clients'
+/** What must not wait for each other, nor end with each other. */
+type Lane = 'session' | 'partitions' | 'clients' | 'auto-creation'
 
 interface Ask<A extends Api> {
   readonly lane: Lane
@@ -82,7 +83,8 @@ interface Ask<A extends Api> {
 }
 
 const RETRY_MS = 20
-/** Metadata waits so long for a topic to be made before it says "not yet". */
+/** Metadata waits so long for a topic to be made before it says "not yet": less than a slow create of a client may take,
+ *  so not on its link. */
 const AUTO_CREATE_MS = 2000
 const CREATE_TOPICS_VERSION = 7
 /** What another attempt may mend: the controller went, moved, or is slow. */
@@ -137,7 +139,7 @@ export class Channel implements ControllerChannel {
     const { controller, autoCreation, settled } = this.#o
     const topics = autoTopics(controller.metadata.image, names, autoCreation())
     const request = { topics, timeoutMs: AUTO_CREATE_MS }
-    const patient = this.#patient('clients', createTopics, CREATE_TOPICS_VERSION, request)
+    const patient = this.#patient('auto-creation', createTopics, CREATE_TOPICS_VERSION, request)
     const ask = { ...patient, limitMs: Math.min(patient.limitMs, AUTO_CREATE_MS) }
     const here = async (whole: RequestOf<typeof createTopics>) => {
       const made = await controller.createTopics(whole)
