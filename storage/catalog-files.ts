@@ -116,7 +116,7 @@ export class CatalogFiles {
   /** Whether the files say anything of a log of that name that could be taken for another's. */
   knows(name: string): boolean {
     const files = [this.#recoveryPoints, this.#logStartOffsets, this.#highWatermarks, this.#syncedEnds]
-    return [...files, this.#cleanerPoints].some(file => (file.get(name) ?? 0) > 0)
+    return [...files, this.#cleanerPoints].some(file => file.mayName(name))
   }
 
   highWatermarkOf(name: string): Offset {
@@ -207,11 +207,10 @@ export class CatalogFiles {
     this.#retained.delete(name)
     this.#newHighWatermarks.delete(name)
     this.#caps.delete(name)
-    // A zero can be taken for nothing else: a log that got no record leaves no trace, however many there are.
+    // A log that got no record leaves no trace, however many there are.
     const files = [this.#recoveryPoints, this.#logStartOffsets, this.#highWatermarks, this.#syncedEnds]
-    if (files.some(file => (file.get(name) ?? 0) > 0)) await this.writeAll(logs)
-    if (this.cleanerPointOf(name) !== undefined)
-      await this.#cleanerPoints.update(() => this.#cleaned(logs, () => undefined))
+    if (files.some(file => file.mayName(name))) await this.writeAll(logs)
+    if (this.#cleanerPoints.mayName(name)) await this.#cleanerPoints.update(() => this.#cleaned(logs, () => undefined))
   }
 
   /** Makes created and renamed entries of the log directory durable. Calls that come together share one sync: one that

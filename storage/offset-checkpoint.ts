@@ -10,12 +10,14 @@ export class OffsetCheckpoint {
   readonly #file: string
   /** As on the disk; by name of the partition's directory. */
   #entries: ReadonlyMap<string, OffsetEntry>
+  /** Of the last write that began: on the disk, or soon, or not at all. */
+  #begun: ReadonlyMap<string, OffsetEntry>
   #writing: Promise<void> = Promise.resolve()
 
   constructor(files: Files, file: string, entries: readonly OffsetEntry[]) {
     this.#files = files
     this.#file = file
-    this.#entries = byName(entries)
+    this.#entries = this.#begun = byName(entries)
   }
 
   /** A damaged file counts as empty, as in Kafka (LogManager.loadLogs): then more is walked, nothing is lost. */
@@ -30,6 +32,12 @@ export class OffsetCheckpoint {
 
   get(name: string): Offset | undefined {
     return this.#entries.get(name)?.offset
+  }
+
+  /** Whether the disk has, or may have in a moment, more than a zero under that name: what can be taken for another log's. A
+   *  write that begins later knows by itself which names are gone. */
+  mayName(name: string): boolean {
+    return [this.#entries, this.#begun].some(entries => (entries.get(name)?.offset ?? 0) > 0)
   }
 
   names(): Iterable<string> {
@@ -49,6 +57,7 @@ export class OffsetCheckpoint {
   async #write(entries: ReadonlyMap<string, OffsetEntry>): Promise<void> {
     const isSame = entries.size === this.#entries.size && [...entries.values()].every(entry => this.#has(entry))
     if (isSame) return
+    this.#begun = entries
     await writeOffsets(this.#files, this.#file, [...entries.values()])
     this.#entries = entries
   }

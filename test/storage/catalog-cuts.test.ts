@@ -1,4 +1,4 @@
-// Goal: what is written down of a log is never ahead of it, whenever it is cut.
+// Goal: what is written down of a log is never ahead of it, whenever it is cut or removed.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -87,5 +87,38 @@ test('a stop in the middle of a cut waits for its end', async t => {
   catalog = await life.begin()
   const back = await catalog.getOrCreate(orders(0), topicId(1), config)
   t.equal(back.logEndOffset, 4)
+  await catalog.close({ brokerEpoch: 1 })
+})
+
+test('a log that is removed while it is written down for the first time: its name inherits nothing', async t => {
+  const life = new Life(t)
+  const held: (() => void)[] = []
+  let isHolding = true
+  const files = new Proxy(life.files, {
+    get(target, key) {
+      const member = Reflect.get(target, key, target) as unknown
+      if (key !== 'writeFileAtomically') return member
+      return async (file: string, bytes: Buffer) => {
+        if (isHolding && file.endsWith('recovery-point-offset-checkpoint'))
+          await new Promise<void>(resolve => held.push(resolve))
+        await target.writeFileAtomically(file, bytes)
+      }
+    }
+  })
+  let catalog = await life.begin({ files })
+  await append(await catalog.getOrCreate(orders(0), topicId(1), config), 100)
+  life.clock.advance(30_000)
+  await until(() => held.length > 0)
+  const removed = catalog.remove(orders(0))
+  await settle(life)
+  isHolding = false
+  for (const go of held) go()
+  await removed
+  await append(await catalog.getOrCreate(orders(0), topicId(2), config), 1)
+  await settle(life)
+  t.notMatch(read(life, 'recovery-point-offset-checkpoint'), 'orders 0 100')
+  await life.kill(catalog)
+  catalog = await life.begin()
+  t.equal((await catalog.getOrCreate(orders(0), topicId(2), config)).logEndOffset, 1, 'it is no damaged log')
   await catalog.close({ brokerEpoch: 1 })
 })
