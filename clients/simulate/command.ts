@@ -2,7 +2,7 @@
 // seed, the promise, and the shortest list of faults that still breaks it.
 import { MoldauError } from '../../protocol/failure.ts'
 import { explain } from './explanation.ts'
-import { FAULT_KINDS, type FaultKind, NEEDS_COPIES, parseKinds } from './faults.ts'
+import { FAULT_KINDS, type FaultKind, LEAST_FOR_LOSS, NEEDS_COPIES, parseKinds } from './faults.ts'
 import { type RunOptions, type RunResult, simulate } from './run.ts'
 import { addUp, inFull, inOneLine, noStatistics, type Statistics } from './statistics.ts'
 
@@ -93,8 +93,8 @@ function kindsFrom(text: string, brokers: number): FaultKind[] {
   if (unknown.length > 0) {
     throw refused(`no fault has the name ${unknown.join(', ')}; there are ${FAULT_KINDS.join(', ')}, all, none`)
   }
-  if (brokers === 1 && kinds.length > 0 && kinds.every(kind => NEEDS_COPIES.has(kind))) {
-    throw refused(`--faults ${text} takes copies away, and --brokers 1 has no second one: no fault is left`)
+  if (brokers < LEAST_FOR_LOSS && kinds.length > 0 && kinds.every(kind => NEEDS_COPIES.has(kind))) {
+    throw refused(`--faults ${text}: a disk is lost only with --brokers ${LEAST_FOR_LOSS} or more: no fault is left`)
   }
   return kinds
 }

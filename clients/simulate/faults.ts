@@ -54,12 +54,15 @@ export interface FaultPlan {
 const STORM_MS = 14_000
 const STORM_SIZE = 6
 
-/** Without a second copy, what they take away is lost, and rightly so. */
+/** Of so many brokers one can lose its disk: its copies have others, and a majority of the quorum still has its votes. */
+export const LEAST_FOR_LOSS = 3
+
+/** With fewer brokers, what they take away is lost, and rightly so. */
 export const NEEDS_COPIES: ReadonlySet<FaultKind> = new Set(['wipe', 'flipped-bit'])
 
 export function drawFaults(random: Random, plan: FaultPlan): Fault[] {
   const faults: Fault[] = []
-  const kinds = plan.kinds.filter(kind => plan.nodes > 1 || !NEEDS_COPIES.has(kind))
+  const kinds = plan.kinds.filter(kind => plan.nodes >= LEAST_FOR_LOSS || !NEEDS_COPIES.has(kind))
   const bag = new Bag(random, kinds)
   let at = plan.fromMs
   while (kinds.length > 0) {

@@ -53,6 +53,8 @@ const START_LIMIT_MS = 60_000
 /** How long a healed cluster may take until everything is finished. */
 const HEAL_LIMIT_MS = 180_000
 const TICK_MS = 500
+/** As records of settings name it. */
+const TOPIC_RESOURCE = 2
 /** Longer than this without an ack is no load. */
 const ACK_GAP_MS = 5000
 
@@ -171,6 +173,11 @@ class Run {
       areWritersDone = true
     })
     await this.#must('every writer has its answers', () => areWritersDone)
+    let isOperatorDone = false
+    void workload.stopOperator().then(() => {
+      isOperatorDone = true
+    })
+    await this.#must('every move of replicas is over', () => isOperatorDone)
     await this.#must('the cluster is whole', () => this.#lack() === null)
     await this.#must('the group has read everything', () => workload.isGroupDone)
     let areConsumersDone = false
@@ -187,6 +194,10 @@ class Run {
     )
     await this.#must('everything is read back', () => readTo !== null)
     checkEndings(this.#history, readTo ?? new Map())
+    for (const { broker } of this.#world.nodes) {
+      const image = broker?.services.metadata.image
+      workload.operations.check(name => (image?.topicsByName.has(name) ? image.configs(TOPIC_RESOURCE, name) : null))
+    }
   }
 
   #lack(): string | null {
@@ -238,6 +249,7 @@ class Run {
     }
     s.snapshotsWritten = this.#world.heard.get('metadata-snapshot-written') ?? 0
     s.snapshotsFetched = this.#world.heard.get('metadata-snapshot-fetched') ?? 0
+    s.operations = this.#workload.operatorActs
     for (const member of this.#workload.members) s.generations += member.generations
     s.disksReplaced = this.#injector?.disksReplaced ?? 0
     countFaults(s, this.#injector?.struck ?? [])

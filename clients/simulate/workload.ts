@@ -1,7 +1,8 @@
-// The clients of one run: writers, plain and idempotent, readers of their own, and the members of a group, all on one topic;
-// and at the end, readers who read everything back.
+// The clients of one run: writers, plain and idempotent, readers of their own, and the members of a group, all on one topic,
+// and an operator who moves its replicas; and at the end, readers who read everything back.
 import { ErrorCode } from '../../protocol/errors.ts'
 import { createTopics } from '../../protocol/messages/create-topics.ts'
+import { Operations } from './checkers/operations.ts'
 import type { Dice } from './dice.ts'
 import type { History } from './history.ts'
 import type { Ledger } from './ledger.ts'
@@ -10,6 +11,7 @@ import { Courier, type Room, sleep } from './models/courier.ts'
 import { Group } from './models/group.ts'
 import { Load } from './models/load.ts'
 import { Member } from './models/member.ts'
+import { Operator } from './models/operator.ts'
 import { Reader } from './models/reader.ts'
 import { Writer } from './models/writer.ts'
 import type { Watch } from './watch.ts'
@@ -33,6 +35,7 @@ interface Model {
 
 export class Workload {
   readonly group = new Group('workers')
+  readonly operations = new Operations()
   readonly writers: Writer[] = []
   readonly members: Member[] = []
   readonly load: Load
@@ -45,6 +48,8 @@ export class Workload {
   readonly #dice: Dice
   readonly #onlookers: Model[] = []
   readonly #running: Promise<void>[] = []
+  #operator: Operator | null = null
+  #operating: Promise<void> = Promise.resolve()
   #names = 0
 
   constructor(world: World, watch: Watch, history: History, untilMs: number, rest: number) {
@@ -118,6 +123,25 @@ export class Workload {
       this.members.push(member)
       this.#run(member, onFailed)
     }
+    this.#beginOperator(onFailed)
+  }
+
+  #beginOperator(onFailed: (error: unknown) => void): void {
+    const courier = this.#courier('operator')
+    const { operations } = this
+    const of = { topic: TOPIC, partitions: PARTITIONS, rest: this.#rest }
+    this.#operator = new Operator({ courier, operations, ...of })
+    this.#operating = this.#operator.run().catch(onFailed)
+  }
+
+  get operatorActs(): number {
+    return this.#operator?.acts ?? 0
+  }
+
+  /** Resolves when all replicas are where they should be. */
+  stopOperator(): Promise<void> {
+    this.#operator?.stop()
+    return this.#operating
   }
 
   /** Resolves when every writer has brought to its end what it had begun. */

@@ -14,6 +14,7 @@ import { checkHighWatermark } from '../../clients/simulate/checkers/high-waterma
 import { Images } from '../../clients/simulate/checkers/images.ts'
 import { checkComplete, checkOneLeader } from '../../clients/simulate/checkers/leaders.ts'
 import { checkMembership } from '../../clients/simulate/checkers/membership.ts'
+import { checkOperation, Operations } from '../../clients/simulate/checkers/operations.ts'
 import { checkCut, checkPrefix } from '../../clients/simulate/checkers/prefix.ts'
 import { History, outcomeOf, type Send } from '../../clients/simulate/history.ts'
 import { Ledger } from '../../clients/simulate/ledger.ts'
@@ -392,5 +393,29 @@ test('a producer id is given once', t => {
   const again = () => checkProducerId(history, 'writer-1', { producerId: 1000, producerEpoch: 0 })
   t.throws(again, /^producer-ids: writer-1 was given producer id 1000, epoch 0; so was writer-0/)
   t.throws(() => checkProducerId(history, 'writer-1', { producerId: 1002, producerEpoch: 1 }), /^producer-ids: /)
+  t.end()
+})
+
+test('what an operator was told to be done is done', t => {
+  const operations = new Operations()
+  const settings = new Map([['min.insync.replicas', '2']])
+  const created = (name: string, errorCode: number | undefined) => {
+    operations.begin(name)
+    operations.end(name, errorCode, () => ({ isThere: true }))
+  }
+  created('a', 0)
+  created('b', undefined)
+  t.throws(() => operations.check(() => null), /^operations: a was created, and is not there/)
+  t.doesNotThrow(() => operations.check(name => (name === 'a' ? new Map() : null)), 'nobody knows of b')
+  operations.end('a', 0, known => ({ ...known, minInsyncReplicas: '3' }))
+  t.throws(() => operations.check(() => settings), /^operations: a: min.insync.replicas was set to 3 and is 2/)
+  operations.end('a', 0, () => ({ isThere: false }))
+  t.throws(() => operations.check(() => settings), /^operations: a was deleted, and is there/)
+  t.doesNotThrow(() => operations.check(() => null))
+  operations.end('a', 7, () => ({ isThere: true }))
+  operations.end('a', 0, () => ({ isThere: true }))
+  t.doesNotThrow(() => operations.check(() => null), 'what timed out may happen later')
+  t.throws(() => checkOperation('CreateTopics', -1), /^operations: CreateTopics was answered with UNKNOWN_SERVER_ERROR/)
+  t.doesNotThrow(() => checkOperation('ElectLeaders', 84))
   t.end()
 })

@@ -72,7 +72,9 @@ test('faults are drawn from the seed, each kind as often as any other', t => {
   t.same(drawFaults(new Dice('x'), { ...plan, kinds: [] }), [])
   const alone = drawFaults(new Dice('x'), { ...plan, nodes: 1 })
   t.notOk(
-    alone.some(({ kind }) => kind === 'wipe' || kind === 'flipped-bit'),
+    [...alone, ...drawFaults(new Dice('x'), { ...plan, nodes: 2 })].some(
+      ({ kind }) => kind === 'wipe' || kind === 'flipped-bit'
+    ),
     'one copy is not taken away'
   )
   const cut: Fault = { atMs: 1500, kind: 'cut', node: 0, other: 2, ms: 900, dice: 1 }
@@ -109,6 +111,7 @@ test('kinds by name', t => {
     [{ runs: '1.5' }, /--runs must be a whole number/],
     [{ shrink: '0.5' }, /--shrink must be a whole number/],
     [{ brokers: '1', faults: 'wipe,flipped-bit' }, /no fault is left/],
+    [{ brokers: '2', faults: 'wipe' }, /no fault is left/],
     [{ only: '3' }, /--only .* goes with --runs 1/],
     [{ runs: '1', only: '3,' }, /--only must be a number/]
   ]

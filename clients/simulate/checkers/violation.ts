@@ -24,6 +24,7 @@ export const INVARIANTS = {
   'group-offsets': 'committed positions of a group never go back, and only what was committed is told',
   'isr-alive': 'no fenced broker is in an in-sync set that has others',
   'one-image': 'whoever holds the metadata up to an offset, from records or from a snapshot, holds the same',
+  operations: 'what an operator was told to be done is done, and what went wrong has a name',
   'healthy-broker': 'a broker ends only for a reason that was given to it, and its log tells of no bug',
   progress: 'once everything is healed, everything finishes'
 } as const
