@@ -123,7 +123,9 @@ async function checkReplicas(target: Target, topic: string, tools: Tools, checks
   await checks.check('replica-verification: replicas hold the same', async () => {
     const text = await compareReplicas(target, topic, tools, /max lag is 0 for/)
     assert.doesNotMatch(text, DIFFERS)
-    const [, partition = '', offset] = /max lag is 0 for partition (\S+) at offset (\d+) among \d+ /.exec(text) ?? []
+    const report = /max lag is 0 for partition (\S+) at offset (\d+) among (\d+) partitions/.exec(text)
+    const [, partition = '', offset, count] = report ?? []
+    assert.equal(Number(count), PARTITIONS)
     const found = await callOf(target, tools)('kafka-get-offsets', `--topic ${topic}`)
     const ends = new Map(lines(found).map(line => [line.slice(0, line.lastIndexOf(':')), Number(line.split(':')[2])]))
     assert.equal(Number(offset), ends.get(`${topic}:${partition.slice(topic.length + 1)}`))
