@@ -64,7 +64,7 @@ async function openMetadataLog(parts: ControllerParts): Promise<MetadataLog> {
     ...{ log, files, network, nodeId, clock, stalls, random, logger, onFatal },
     voters: config.voters.length > 0 ? config.voters : [{ nodeId, host: '', port: 0 }],
     isFormatted: catalog.clusterId !== null,
-    hasLived: await hasLived(files, catalog.directory),
+    hasLived: () => hasLived(files, catalog.directory),
     bootstrapCheckpoint: path.join(catalog.directory, BOOTSTRAP_CHECKPOINT),
     timeouts: {
       electionMs: config.get('controller.quorum.election.timeout.ms'),

@@ -40,8 +40,8 @@ export interface MetadataLogOptions {
   readonly voters: readonly VoterAddress[]
   /** The directory says whose it is (meta.properties): an operator, or this node in an earlier life, vouches for it. */
   readonly isFormatted: boolean
-  /** The directory shows an earlier life of a broker. */
-  readonly hasLived: boolean
+  /** Whether the directory shows an earlier life of a broker. */
+  readonly hasLived: () => Promise<boolean>
   /** Where bootstrap.checkpoint lies: the first records of a new cluster. */
   readonly bootstrapCheckpoint: string
   readonly timeouts: QuorumTimeouts

@@ -43,8 +43,8 @@ export async function loadVote(o: VoteOptions): Promise<LoadedVote> {
   const voters = o.voters.map(voter => voter.nodeId)
   const stored = await readQuorumState(files, log.directory, voters)
   const hasRecords = log.logEndOffset > 0
-  const isLost = stored === null ? hasLived || hasRecords : hasLived && !hasRecords
-  if (voters.length === 1 || !isLost) return { stored, isFormatted }
+  if (voters.length === 1 || (stored !== null && hasRecords)) return { stored, isFormatted }
+  if (!hasRecords && !(await hasLived())) return { stored, isFormatted }
   if (stored !== null) await forgetQuorumState(files, log.directory)
   const lost = hasRecords ? 'vote' : 'records'
   if (isFormatted) logger.warn({ directory: log.directory, lost }, 'metadata-quorum-past-lost')

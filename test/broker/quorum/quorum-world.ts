@@ -221,7 +221,7 @@ export class QuorumNode {
       ...{ files, network, clock, random, logger, onFatal, nodeId: this.id, voters: config.voters },
       stalls: startedStalls(clock),
       isFormatted: catalog.clusterId !== null,
-      hasLived: await hasLived(files, DIRECTORY),
+      hasLived: () => hasLived(files, DIRECTORY),
       bootstrapCheckpoint: `${DIRECTORY}/bootstrap.checkpoint`,
       timeouts: { electionMs: 1000, fetchMs: 2000, backoffMaxMs: 1000 },
       requestTimeoutMs: () => 2000,
