@@ -1,10 +1,9 @@
 // Faults for real processes, drawn from a seed: kills, holds, cut links, restarts of all, full disks. Each begins, lasts, and is
 // undone by itself; several may overlap, but one node or link has one at a time.
-import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
 import type { LocalCluster } from '../clients/dev/cluster.ts'
 import type { Dice } from '../clients/simulate/dice.ts'
 import type { LinkProxy } from './link-proxy.ts'
+import type { SmallDisk } from './soak-real-disk.ts'
 
 export const KINDS = ['kill', 'hold', 'cut', 'one-way', 'restart-all', 'disk-full'] as const
 export type Kind = (typeof KINDS)[number]
@@ -19,16 +18,14 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
 }
 const STOP_LIMIT_MS = 30_000
 const GIVE_UP_MS = 10_000
-const BALLAST = 'ballast'
-const CHUNK = Buffer.alloc(1 << 20)
 
 export interface FaultOptions {
   readonly cluster: LocalCluster
   readonly proxy: LinkProxy
   readonly random: Dice
   readonly say: (text: string) => void
-  /** The node whose disk can be filled, and where that disk is; null: no such fault. */
-  readonly smallDisk: { readonly nodeId: number; readonly directory: string } | null
+  /** The one disk that can be filled. */
+  readonly smallDisk: SmallDisk
 }
 
 export class Faults {
@@ -74,7 +71,7 @@ export class Faults {
   /** A broker ended by itself. True where a full disk explains it; then it comes back once there is space. One whose
    *  disk fails takes its time to give up, so this may come after the disk is free again. */
   ended(nodeId: number): boolean {
-    if (this.#o.smallDisk?.nodeId !== nodeId || performance.now() > this.#diskExplainsUntil) return false
+    if (this.#o.smallDisk.nodeId !== nodeId || performance.now() > this.#diskExplainsUntil) return false
     this.diskDeaths++
     if (!this.#isDiskFull) void pause(500).then(() => this.#start(nodeId))
     return true
@@ -115,11 +112,11 @@ export class Faults {
       }
       case 'disk-full': {
         const disk = this.#o.smallDisk
-        if (disk === null || this.#busy.has(`node ${disk.nodeId}`)) return null
+        if (this.#busy.has(`node ${disk.nodeId}`)) return null
         const ms = random.between(1000, 10_000)
         const leaves = random.below(2) === 0 ? 0 : 1 << 20
         const what = `disk of node ${disk.nodeId} full${leaves > 0 ? ' but for 1 MiB' : ''} for ${ms} ms`
-        return { what, takes: [`node ${disk.nodeId}`], run: () => this.#fill(disk.nodeId, disk.directory, leaves, ms) }
+        return { what, takes: [`node ${disk.nodeId}`], run: () => this.#fill(disk, leaves, ms) }
       }
       default:
         return kind satisfies never
@@ -205,35 +202,16 @@ export class Faults {
     process.resume()
   }
 
-  async #fill(nodeId: number, directory: string, leaves: number, ms: number): Promise<void> {
-    const { cluster } = this.#o
-    const file = join(directory, BALLAST)
+  async #fill(disk: SmallDisk, leaves: number, ms: number): Promise<void> {
     this.#isDiskFull = true
     this.#diskExplainsUntil = Number.POSITIVE_INFINITY
-    fillDisk(file, directory, leaves)
+    disk.fill(leaves)
     await pause(ms)
-    rmSync(file, { force: true })
+    disk.free()
     await pause(500)
     this.#isDiskFull = false
     this.#diskExplainsUntil = performance.now() + GIVE_UP_MS
-    if (cluster.process(nodeId).isDown) await this.#start(nodeId)
-  }
-}
-
-/** Writes until nothing more, or nothing but `leaves` bytes, fits. */
-function fillDisk(file: string, directory: string, leaves: number): void {
-  const fd = openSync(file, 'w')
-  try {
-    for (;;) {
-      const { bavail, bsize } = statfsSync(directory)
-      const free = Number(bavail) * Number(bsize) - leaves
-      if (free < bsize) return
-      writeSync(fd, CHUNK, 0, Math.min(CHUNK.length, free))
-    }
-  } catch {
-    // No space left on the device: that is what was wanted.
-  } finally {
-    closeSync(fd)
+    if (this.#o.cluster.process(disk.nodeId).isDown) await this.#start(disk.nodeId)
   }
 }
 

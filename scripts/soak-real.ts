@@ -3,7 +3,6 @@
 // group finishes, and the cluster heals by itself.
 //   --faults N      how many (200)         --seed N    which (random)
 //   --directory D   where (a temporary one, kept when something was wrong)
-import { execFileSync } from 'node:child_process'
 import { createWriteStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,13 +16,13 @@ import { createTopics } from '../protocol/messages/create-topics.ts'
 import { LinkProxy } from './link-proxy.ts'
 import { countFrom, readOptions } from './soak-options.ts'
 import { checkCopies, checkPartition, groupLag, readPartition } from './soak-real-check.ts'
+import { type SmallDisk, smallDisk } from './soak-real-disk.ts'
 import { Faults, pause } from './soak-real-faults.ts'
 import { Notes, SoakConsumer, SoakProducer, TOPIC } from './soak-real-load.ts'
 
 const PARTITIONS = 12
 const PRODUCERS = 3
 const CONSUMERS = 3
-const SMALL_DISK_BYTES = 1 << 30
 const HEAL_LIMIT_MS = 120_000
 const SETTINGS = [
   // Snapshots of the metadata often enough that one who was away needs them.
@@ -37,6 +36,7 @@ interface Stage {
   readonly cluster: LocalCluster
   readonly proxy: LinkProxy
   readonly faults: Faults
+  readonly disk: SmallDisk
   readonly notes: Notes
   readonly seed: string
   readonly unexpected: string[]
@@ -70,7 +70,7 @@ async function soakReal(args: string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       void stage.cluster.kill().then(() => {
-        unmount(stage.layout)
+        stage.disk.unmount()
         process.exit(130)
       })
     })
@@ -94,7 +94,7 @@ async function soakReal(args: string[]): Promise<number> {
     }
   }
   summary(stage, wrong, performance.now() - startedAt)
-  unmount(stage.layout)
+  stage.disk.unmount()
   if (wrong.length === 0 && values.directory === undefined) rmSync(directory, { recursive: true, force: true })
   return wrong.length === 0 ? 0 : 1
 }
@@ -102,8 +102,9 @@ async function soakReal(args: string[]): Promise<number> {
 async function setUp(directory: string, seed: string): Promise<Stage> {
   const layout = await layOutAnywhere({ directory, brokers: 3, set: SETTINGS })
   const dice = new Dice(`soak ${seed}`)
-  const disk = layout[dice.below(layout.length)] as NodeLayout
-  const hasSmallDisk = mountSmall(disk)
+  const small = smallDisk(layout[dice.below(layout.length)] as NodeLayout)
+  if (!small.isMounted)
+    say('no file system of limited size: only root may mount one; a quota on its writes fills the disk')
   const proxy = new LinkProxy(layout)
   await proxy.start()
   mkdirSync(join(directory, 'logs'), { recursive: true })
@@ -112,13 +113,17 @@ async function setUp(directory: string, seed: string): Promise<Stage> {
   )
   const unexpected: string[] = []
   const logLines = new Map<string, number>()
-  const hook = new URL('./link-hook.js', import.meta.url).href
+  const hooks = ['./link-hook.js', './quota-hook.js'].map(file => `--import=${new URL(file, import.meta.url).href}`)
   const cli = fileURLToPath(new URL('../broker/moldau.cjs', import.meta.url))
   const cluster = new LocalCluster({
     nodes: layout,
-    command: [process.execPath, '--import', hook, cli],
-    // The hook is an ES module: loading it uses the pool of threads before the broker could set its size.
-    env: nodeId => ({ ...proxy.environmentOf(nodeId), UV_THREADPOOL_SIZE: '16' }),
+    command: [process.execPath, ...hooks, cli],
+    // The hooks are ES modules: loading them uses the pool of threads before the broker could set its size.
+    env: nodeId => ({
+      ...proxy.environmentOf(nodeId),
+      ...(nodeId === small.nodeId ? small.environment : {}),
+      UV_THREADPOOL_SIZE: '16'
+    }),
     onLine: (nodeId, line) => {
       logs.get(nodeId)?.write(`${line}\n`)
       const event = /"msg":"([^"]+)"/.exec(line)?.[1]
@@ -130,9 +135,19 @@ async function setUp(directory: string, seed: string): Promise<Stage> {
       say(unexpected[unexpected.length - 1] as string)
     }
   })
-  const smallDisk = hasSmallDisk ? { nodeId: disk.nodeId, directory: disk.directory } : null
-  const faults: Faults = new Faults({ cluster, proxy, random: dice.of('faults'), say, smallDisk })
-  return { directory, layout, cluster, proxy, faults, notes: new Notes(PARTITIONS), seed, unexpected, logLines }
+  const faults: Faults = new Faults({ cluster, proxy, random: dice.of('faults'), say, smallDisk: small })
+  return {
+    directory,
+    layout,
+    cluster,
+    proxy,
+    faults,
+    disk: small,
+    notes: new Notes(PARTITIONS),
+    seed,
+    unexpected,
+    logLines
+  }
 }
 
 async function play({ cluster, layout, faults, notes, seed, unexpected }: Stage, count: number): Promise<string[]> {
@@ -203,28 +218,6 @@ async function healed(cluster: LocalCluster): Promise<void> {
     return view?.partitions.every(each => each.leaderId >= 0 && each.isr.length === each.replicas.length) === true
   }
   await until(isWhole, HEAL_LIMIT_MS, 'all copies to be in sync')
-}
-
-/** A disk of its own in memory for one node, so that it can be filled: only root may. */
-function mountSmall({ directory }: NodeLayout): boolean {
-  try {
-    mkdirSync(directory, { recursive: true })
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${SMALL_DISK_BYTES}`, 'tmpfs', directory], { stdio: 'ignore' })
-    return true
-  } catch {
-    say('no disk is filled: that needs a file system of limited size, and only root may mount one')
-    return false
-  }
-}
-
-function unmount(layout: readonly NodeLayout[]): void {
-  for (const { directory } of layout) {
-    try {
-      execFileSync('umount', [directory], { stdio: 'ignore' })
-    } catch {
-      // It was never mounted.
-    }
-  }
 }
 
 function progress(cluster: LocalCluster, notes: Notes): void {

@@ -137,3 +137,29 @@ test('what cannot be counted is refused in one line', t => {
   }
   t.end()
 })
+
+const QUOTA = `
+import fs from 'node:fs'
+const [file, flag] = process.argv.slice(1)
+const fd = fs.openSync(file, 'w')
+const tried = write => { try { return write() } catch (error) { return error.code } }
+const both = position => tried(() => fs.writevSync(fd, [Buffer.from('abc'), Buffer.from('def')], position))
+const told = [both(0)]
+fs.writeFileSync(flag, '4')
+told.push(both(6), both(10), tried(() => fs.writeSync(fd, Buffer.from('x'), 0, 1, 10)))
+fs.rmSync(flag)
+told.push(tried(() => fs.writeSync(fd, Buffer.from('-gh-'), 1, 2, 10)), fs.readFileSync(file, 'utf8'))
+console.log(JSON.stringify(told))
+`
+
+test('a quota is as a full disk: a short write, then none, until there is space', t => {
+  const folder = t.testdir()
+  const hook = new URL('../../scripts/quota-hook.js', import.meta.url).href
+  const flag = join(folder, 'full')
+  const args = ['--import', hook, '--input-type=module', '-e', QUOTA, join(folder, 'log'), flag]
+  const options = { encoding: 'utf8', env: { ...process.env, QUOTA_FLAG: flag } } as const
+  const { stdout, stderr } = spawnSync(process.execPath, args, options)
+  t.equal(stderr, '')
+  t.same(JSON.parse(stdout), [6, 4, 'ENOSPC', 'ENOSPC', 2, 'abcdefabcdgh'])
+  t.end()
+})
