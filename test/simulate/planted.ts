@@ -83,7 +83,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'elect who is not in sync',
-    expected: ['progress'],
+    expected: ['complete-leader', 'progress'],
     changes: one(
       'replication/controller/election.js',
       'const isClean = (id) => (isr.includes(id) || (isr.length === 0 && elr.includes(id))) && mayLead(id)',
@@ -106,7 +106,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'reuse an offset within an epoch after a failed write',
-    expected: ['kept-prefix'],
+    expected: ['kept-prefix', 'one-batch'],
     changes: [
       {
         file: 'storage/log-writer.js',
@@ -123,7 +123,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'take a failed sync for a good one',
-    expected: ['complete-leader'],
+    expected: ['complete-leader', 'enough-copies'],
     changes: one('storage/sync-round.js', 'this.#o.onFailed(error);', ''),
     kinds: ['failed-sync', 'power-loss', 'power-loss-all', 'torn-write', 'kill']
   },
