@@ -157,7 +157,8 @@ export const PLANTS: readonly Plant[] = [
       'broker/groups/shard.js',
       'this.#state.committedOffsets(groupId, this.#log.highWatermark)',
       'this.#state.offsets.get(groupId)'
-    )
+    ),
+    kinds: ['cut', 'isolate', 'slow-link', 'slow-disk', 'pause']
   },
   {
     name: 'keep a group commit after a rollback',

@@ -20,7 +20,9 @@ const KNOWN = new Set<number>([
   ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE,
   ErrorCode.ELECTION_NOT_NEEDED,
   ErrorCode.NO_REASSIGNMENT_IN_PROGRESS,
-  ErrorCode.BROKER_NOT_AVAILABLE
+  ErrorCode.BROKER_NOT_AVAILABLE,
+  // The active controller's disk has failed.
+  ErrorCode.KAFKA_STORAGE_ERROR
 ])
 
 export function checkOperation(api: string, errorCode: number): void {

@@ -88,7 +88,7 @@ export class Member {
     for (const partition of partitions) group.assigned(generationId, partition, memberId)
     const since = new Map(partitions.map(partition => [partition, group.positionOf(partition).atLeast]))
     const request = {
-      ...{ groupId: group.groupId, requireStable: false },
+      ...{ groupId: group.groupId, requireStable: true },
       topics: [{ name: topic, partitionIndexes: [...partitions] }]
     }
     if (partitions.length === 0) return new Map()
