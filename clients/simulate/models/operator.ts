@@ -124,7 +124,9 @@ export class Operator {
     const { random } = courier.room
     const name = this.#own[random.below(this.#own.length)]
     if (name === undefined) return
-    const value = String(1 + random.below(this.#brokers.length))
+    // With one, the only replica in sync may lose its disk, and rightly nobody leads any more.
+    const least = Math.min(2, this.#brokers.length)
+    const value = String(least + random.below(this.#brokers.length - least + 1))
     const configs = [{ name: 'min.insync.replicas', configOperation: SET, value }]
     const request = { resources: [{ resourceType: TOPIC_RESOURCE, resourceName: name, configs }], validateOnly: false }
     operations.begin(name)
