@@ -123,7 +123,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'take a failed sync for a good one',
-    expected: ['complete-leader', 'enough-copies'],
+    expected: ['complete-leader', 'enough-copies', 'contiguous-log'],
     changes: one('storage/sync-round.js', 'this.#o.onFailed(error);', ''),
     kinds: ['failed-sync', 'power-loss', 'power-loss-all', 'torn-write', 'kill']
   },
@@ -182,6 +182,46 @@ export const PLANTS: readonly Plant[] = [
       'broker/handlers/produce.js',
       'partition.whenCommitted(result.lastOffset + 1, awaited)',
       'partition.whenWritten(result.lastOffset + 1, awaited)'
+    )
+  },
+  {
+    name: "the cluster's snapshot leaves out what topics are set to",
+    expected: ['one-image'],
+    changes: one(
+      'replication/metadata/image.js',
+      'for (const { resourceType, resourceName, values } of this.#configs.values()) {',
+      'for (const { resourceType, resourceName, values } of []) {'
+    )
+  },
+  {
+    name: "the cluster's log is cut before its snapshot is there",
+    expected: ['healthy-broker'],
+    changes: [
+      {
+        file: 'broker/metadata-snapshots.js',
+        find: 'await this.#files.writeFileAtomically(this.#file(id), bytes);\n        this.#ids = await this.#list();',
+        replace:
+          'void this.#files.writeFileAtomically(this.#file(id), bytes).catch(() => {});\n this.#ids = [id, ...this.#ids];'
+      },
+      {
+        file: 'broker/metadata-snapshots.js',
+        find: 'return this.#ids[1]?.endOffset ?? 0',
+        replace: 'return this.#ids[0]?.endOffset ?? 0'
+      }
+    ]
+  },
+  {
+    name: 'give producer ids twice',
+    expected: ['producer-ids'],
+    changes: one('replication/controller/leaders.js', 'producerIdStart + PRODUCER_ID_BLOCK_SIZE', 'producerIdStart + 1')
+  },
+  {
+    name: 'end a move before its replicas are in sync',
+    expected: ['isr-alive', 'complete-leader'],
+    changes: one(
+      'replication/controller/election.js',
+      'const isr = target.isr.filter(stays);\n    const replicas = target.replicas.filter(stays);\n    if (replicas.length === 0 || !replicas.every(id => isr.includes(id)))',
+      'const replicas = target.replicas.filter(stays);\n const isr = replicas;\n    if (replicas.length === 0)'
     )
   }
 ]
