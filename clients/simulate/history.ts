@@ -49,7 +49,6 @@ export class History {
   ackedRecords = 0
   /** Outcomes of single attempts. */
   readonly attempts: Record<Outcome, number> = { acked: 0, refused: 0, unknown: 0 }
-  readonly errors = new Map<number, number>()
   lastAckMs = Number.NEGATIVE_INFINITY
 
   begin(send: Omit<Send, 'possible' | 'refused' | 'ackedAt' | 'found'>): Send {
@@ -67,10 +66,9 @@ export class History {
     send.possible++
   }
 
-  /** An attempt ended. `errorCode` null: no answer came. */
-  end(send: Send, outcome: Outcome, offset: Offset, nowMs: number, errorCode: number | null): void {
+  /** An attempt ended. */
+  end(send: Send, outcome: Outcome, offset: Offset, nowMs: number): void {
     this.attempts[outcome]++
-    if (errorCode !== null && errorCode !== 0) this.errors.set(errorCode, (this.errors.get(errorCode) ?? 0) + 1)
     if (outcome === 'refused') {
       send.possible--
       send.refused++

@@ -175,7 +175,7 @@ test('what is committed twice, out of order, or after a refusal', t => {
     run(gap, () => {}),
     /^sequences: /
   )
-  const refused = (history: History, [send]: Send[]): void => history.end(send as Send, 'refused', -1, 0, 19)
+  const refused = (history: History, [send]: Send[]): void => history.end(send as Send, 'refused', -1, 0)
   t.throws(run([row({ base: 0 })], refused), /^refused-is-absent: /)
   t.end()
 })

@@ -185,12 +185,12 @@ export class Writer {
     const answer = await courier.ask(nodeId, produce, PRODUCE_VERSION, request, PATIENCE_MS)
     if (answer.kind !== 'answered') {
       const outcome = answer.kind === 'unsent' ? 'refused' : 'unknown'
-      history.end(send, outcome, -1, clock.monotonicMs(), null)
+      history.end(send, outcome, -1, clock.monotonicMs())
       return NO_ANSWER
     }
     const { errorCode = NO_ANSWER, baseOffset = -1 } = answer.response.responses[0]?.partitionResponses[0] ?? {}
     const outcome = outcomeOf(errorCode)
-    history.end(send, outcome, baseOffset, clock.monotonicMs(), errorCode)
+    history.end(send, outcome, baseOffset, clock.monotonicMs())
     if (outcome === 'acked') checkAck(ledger, send, baseOffset)
     return errorCode
   }
