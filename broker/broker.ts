@@ -72,7 +72,6 @@ export interface Broker {
   readonly services: Services
   readonly readiness: Readiness
   readonly memory: MemoryBudget
-  readonly connectionCount: number
   stop(): Promise<void>
 }
 
@@ -360,9 +359,6 @@ function brokerOf(
     listeners: bound.filter(each => !each.isController),
     services,
     memory,
-    get connectionCount() {
-      return listeners.connections.size
-    },
     get readiness() {
       return progress.readiness
     },
